@@ -1,0 +1,45 @@
+"""Array types and the few operations on ragged arrays that everything shares."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = NDArray[np.int32]
+Offsets: TypeAlias = NDArray[np.int64]
+Times: TypeAlias = NDArray[np.int64]
+Vectors: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
+
+RADIX = 1 << 16  # numpy's stable sort of 16-bit integers is a radix sort, linear in the length
+
+
+def offsets_of(sizes: NDArray[np.integer]) -> Offsets:
+    """Offsets [n+1] of ragged rows whose lengths are `sizes` [n]."""
+    offsets = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return offsets
+
+
+def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions start..start+size-1 of every range, one after another, [sum(sizes)]."""
+    offsets = offsets_of(sizes)
+    return np.repeat(starts - offsets[:-1], sizes) + np.arange(offsets[-1])
+
+
+def stable_order(keys: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Positions that sort non-negative `keys`, equal keys in their old order, in linear time."""
+    order = np.argsort((keys % RADIX).astype(np.uint16), kind="stable")
+    high = keys // RADIX
+    while len(keys) and high.max() > 0:
+        order = order[np.argsort((high % RADIX).astype(np.uint16)[order], kind="stable")]
+        high = high // RADIX
+    return order
+
+
+def blocks(n: int, bytes_per_row: int, memory: int) -> Iterator[slice]:
+    """Slices of at least one row that cover 0..n-1, each within `memory` bytes where it can be."""
+    step = max(1, memory // max(1, bytes_per_row))
+    for start in range(0, n, step):
+        yield slice(start, min(n, start + step))

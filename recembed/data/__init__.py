@@ -1,0 +1,1 @@
+"""Logs: reading, splitting, and the nouns they are made of."""

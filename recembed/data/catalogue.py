@@ -1,0 +1,86 @@
+"""What is known of items (or users) beside their interactions: one Arrow row an id."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recembed.arrays import Rows
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """A table aligned with a vocabulary: row i of `table` describes row i of `ids`.
+
+    title: the column people read, where there is one. Ids without a row have nulls.
+    """
+
+    ids: Vocabulary
+    table: pa.Table
+    title: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.table.num_rows != len(self.ids):
+            raise DataError(f"{self.table.num_rows} catalogue rows for {len(self.ids)} ids")
+
+    @classmethod
+    def align(
+        cls, ids: Vocabulary, own: Vocabulary, table: pa.Table, title: str | None = None
+    ) -> "Catalogue":
+        """`table` (one row for each of `own`) laid out along `ids`, nulls where `own` lacks one."""
+        rows = own.rows(ids.ids)
+        at = pa.array(rows, mask=rows < 0)
+        return cls(ids, table.take(at), title)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column.
+
+        Raises: DataError that lists the columns there are.
+        """
+        if name not in self.table.column_names:
+            has = ", ".join(self.table.column_names)
+            raise DataError(f"the item table has no column {name!r}; it has: {has}")
+        return self.table.column(name)
+
+    def titles(self, rows: Rows) -> list[str | None]:
+        """The readable name of each row, None where there is none, [len(rows)]."""
+        if self.title is None:
+            return [None] * len(rows)
+        return self.column(self.title).take(pa.array(rows)).to_pylist()  # type: ignore[no-any-return]
+
+    def categories(self, names: tuple[str, ...]) -> tuple[Sequences, list[str]]:
+        """Category rows of each id over the union of columns, and what each row means.
+
+        A column holds one value or a list of values an id; nulls add nothing. Values of different
+        columns are never the same category.
+        """
+        codes: list[Rows] = []
+        owners: list[Rows] = []
+        meanings: list[str] = []
+        for name in names:
+            owner, values = _flat(self.column(name))
+            encoded = values.dictionary_encode()
+            codes.append(np.asarray(encoded.indices, np.int32) + np.int32(len(meanings)))
+            owners.append(owner)
+            meanings += [f"{name}={value}" for value in encoded.dictionary.to_pylist()]
+        owner = np.concatenate([np.zeros(0, np.int32), *owners])
+        order = np.argsort(owner, kind="stable")
+        offsets = np.searchsorted(owner[order], np.arange(len(self.ids) + 1)).astype(np.int64)
+        flat = np.concatenate([np.zeros(0, np.int32), *codes])[order]
+        return Sequences(flat, offsets), meanings
+
+
+def _flat(column: pa.ChunkedArray) -> tuple[Rows, pa.Array]:
+    """The owner of each non-null value and the values, lists taken apart."""
+    array = column.combine_chunks()
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        owner = np.asarray(pc.list_parent_indices(array), np.int32)
+        array = pc.list_flatten(array)
+    else:
+        owner = np.arange(len(array), dtype=np.int32)
+    there = np.asarray(array.is_valid())
+    return owner[there], array.filter(pa.array(there))

@@ -1,0 +1,197 @@
+"""What people did: events sorted by user, then in time, with the columns that belong to them."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Rows, Times, Vectors, offsets_of, stable_order
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary, id_array
+from recembed.errors import DataError
+
+Order: TypeAlias = Literal["time", "position"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Item rows of each user in order, and aligned columns.
+
+    events: one sequence of item rows a user, [n_users] sequences over [n] events.
+    time: Unix seconds, [n]. weight: [n]. group: code of the basket or session, int64 [n]; codes are
+    unique across users. order says what the order is worth: by "time", by "position", or None.
+    """
+
+    users: Vocabulary
+    items: Vocabulary
+    events: Sequences
+    time: Times | None = None
+    weight: Vectors | None = None
+    group: NDArray[np.int64] | None = None
+    order: Order = None
+
+    def __post_init__(self) -> None:
+        if len(self.events) != len(self.users):
+            raise DataError(f"{len(self.users)} users but {len(self.events)} histories")
+        for name, column in self.columns().items():
+            if len(column) != len(self):
+                raise DataError(f"{name} has {len(column)} values for {len(self)} events")
+
+    def __len__(self) -> int:
+        return len(self.events.values)
+
+    @property
+    def n_users(self) -> int:
+        """Users, those without events too."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Items of the vocabulary, those without events too."""
+        return len(self.items)
+
+    @property
+    def rows(self) -> Rows:
+        """Item row of each event, [n]."""
+        return self.events.values
+
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """The aligned columns that are there."""
+        named = {"time": self.time, "weight": self.weight, "group": self.group}
+        return {name: column for name, column in named.items() if column is not None}
+
+    def counts(self) -> NDArray[np.int64]:
+        """Events of each item, [n_items]."""
+        return np.bincount(self.rows, minlength=self.n_items)
+
+    def keep(self, mask: Mask) -> "Interactions":
+        """Only the events where `mask` [n] is true; vocabularies stay as they are."""
+        kept = {name: column[mask] for name, column in self.columns().items()}
+        return replace(self, events=self.events.keep(mask), **kept)  # type: ignore[arg-type]
+
+    def take_users(self, rows: NDArray[np.integer]) -> "Interactions":
+        """The histories of these users alone, in this order."""
+        at = self.events.positions(rows)
+        kept = {name: column[at] for name, column in self.columns().items()}
+        return replace(
+            self,
+            users=self.users.select(rows),
+            events=self.events.take(rows),
+            **kept,  # type: ignore[arg-type]
+        )
+
+    def with_items(self, items: Vocabulary) -> "Interactions":
+        """The same events over another item vocabulary; events of items it lacks are left out."""
+        if items is self.items or items == self.items:
+            return replace(self, items=items)
+        rows = items.rows(self.items.ids)[self.rows]
+        moved = replace(self, items=items, events=Sequences(rows, self.events.offsets))
+        return moved if len(rows) == 0 or rows.min() >= 0 else moved.keep(rows >= 0)
+
+    def sentences(self, unit: Literal["user", "group"] = "user") -> Sequences:
+        """Item rows as sentences: whole histories, or one sentence a group, in order.
+
+        Raises: DataError if groups are asked for and the log has none.
+        """
+        if unit == "user":
+            return self.events
+        if self.group is None:
+            raise DataError("this log has no groups: name their column with --group")
+        order = stable_order(self.group)
+        sizes = np.bincount(self.group[order]) if len(order) else np.zeros(0, np.int64)
+        return Sequences(self.rows[order], offsets_of(sizes[sizes > 0]))
+
+    def matrix(self) -> sp.csr_matrix:
+        """User x item counts (sums of weights where there are weights), float32."""
+        values = self.weight if self.weight is not None else np.ones(len(self), np.float32)
+        matrix = sp.csr_matrix(
+            (values.astype(np.float32), self.rows, self.events.offsets),
+            shape=(self.n_users, self.n_items),
+        )
+        matrix = matrix.copy()  # summing duplicates works in place, and these arrays are shared
+        matrix.sum_duplicates()
+        return matrix
+
+    def repeat_rate(self) -> float:
+        """Share of events whose item the user had touched before (0 where nothing repeats)."""
+        if not len(self):
+            return 0.0
+        pairs = self.events.owners().astype(np.int64) * self.n_items + self.rows
+        return 1 - len(np.unique(pairs)) / len(self)
+
+    def fingerprint(self) -> str:
+        """sha256 over ids, events and columns, in order."""
+        digest = hashlib.sha256(f"{self.users.fingerprint}{self.items.fingerprint}".encode())
+        for array in (self.events.offsets, self.rows, *self.columns().values()):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def build(
+    user_ids: pa.Array | pa.ChunkedArray,
+    item_ids: pa.Array | pa.ChunkedArray,
+    *,
+    sort_key: NDArray[np.int64] | None = None,
+    time: Times | None = None,
+    weight: Vectors | None = None,
+    group_ids: pa.Array | pa.ChunkedArray | None = None,
+    order: Order = None,
+) -> Interactions:
+    """Interactions from columns in file order.
+
+    Users and items get rows in order of first appearance. Events are sorted by user, then by
+    `sort_key` [n] (none: file order), then group, then file order.
+
+    Raises: DataError if ids are missing or of mixed types, or there is no event.
+    """
+    user_codes, users = _encode(user_ids, "user")
+    item_codes, items = _encode(item_ids, "item")
+    if len(user_codes) == 0:
+        raise DataError("the log is empty: it has no interactions")
+    group = _encode(group_ids, "group")[0].astype(np.int64) if group_ids is not None else None
+    if group is not None:
+        _check_groups(group, user_codes, users)
+    at = _sorting(user_codes, sort_key, group)
+    events = Sequences(item_codes[at], offsets_of(np.bincount(user_codes, minlength=len(users))))
+    columns = {"time": time, "weight": weight, "group": group}
+    moved = {name: None if column is None else column[at] for name, column in columns.items()}
+    return Interactions(users, items, events, order=order, **moved)  # type: ignore[arg-type]
+
+
+def _encode(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, Vocabulary]:
+    """Row of each id in order of first appearance, and the vocabulary."""
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    if not pa.types.is_dictionary(ids.type):
+        ids = id_array(ids, name).dictionary_encode()
+    if ids.null_count:
+        at = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"{ids.null_count} of {len(ids)} {name}s are missing, first at row {at}")
+    return ids.indices.to_numpy().astype(np.int32), Vocabulary(ids.dictionary, name)
+
+
+def _check_groups(group: NDArray[np.int64], user_codes: Rows, users: Vocabulary) -> None:
+    owner = np.zeros(int(group.max()) + 1, np.int32)
+    owner[group] = user_codes
+    wrong = np.flatnonzero(owner[group] != user_codes)
+    if len(wrong):
+        raise DataError(
+            f"{len(np.unique(group[wrong]))} groups belong to more than one user, first seen with "
+            f"user {users.id(int(user_codes[wrong[0]]))!r}: a basket or session has one user"
+        )
+
+
+def _sorting(
+    user_codes: Rows, sort_key: NDArray[np.int64] | None, group: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Positions that sort by user, sort_key, group, file order; cheap where the file is sorted."""
+    keys = [key for key in (group, sort_key) if key is not None]  # np.lexsort: the last one leads
+    sorted_already = sort_key is None or bool((sort_key[1:] >= sort_key[:-1]).all())
+    if sorted_already and group is None:
+        return stable_order(user_codes)
+    order = np.lexsort(keys)
+    return order[stable_order(user_codes[order])]

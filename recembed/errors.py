@@ -1,0 +1,28 @@
+"""Errors a user can cause: one clear line each, saying what to do."""
+
+from collections.abc import Sequence
+
+
+class RecembedError(ValueError):
+    """Any error that the caller can act on; the command line prints it as one line, exit 1."""
+
+
+class DataError(RecembedError):
+    """The data is not what it has to be: a missing column, an unparsable time, an unknown id."""
+
+
+class RunError(RecembedError):
+    """A run folder is missing, cut short, edited, locked, or belongs to another run."""
+
+
+class MissingExtra(RecembedError):
+    """An optional package is needed: the message has the exact command that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package: pip install 'recembed[{extra}]'")
+
+
+def first(values: Sequence[object], most: int = 3) -> str:
+    """The first few values as a message shows them: `'a', 'b', 'c'` or `'a', 'b', 'c', ...`."""
+    shown = ", ".join(repr(value) for value in values[:most])
+    return shown + (", ..." if len(values) > most else "")

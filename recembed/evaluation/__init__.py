@@ -1,0 +1,1 @@
+"""Evaluation of rankers on held-out cases, and the report."""

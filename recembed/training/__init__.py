@@ -1,0 +1,1 @@
+"""The two trainers: skip-gram (Numba) and contrastive softmax (torch)."""
