@@ -1,0 +1,87 @@
+"""From a model to a ranker: vectors through an index, and popular items for who is unknown."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recembed.arrays import Mask
+from recembed.data.interactions import Interactions
+from recembed.data.sequences import Sequences
+from recembed.models.popularity import PopularityModel
+from recembed.protocols import Index, Ranker, TopK, VectorModel
+
+
+@dataclass(frozen=True, eq=False)
+class VectorRanker:
+    """Places users by the model, finds items by the index."""
+
+    model: VectorModel
+    index: Index
+
+    @property
+    def known(self) -> Mask:
+        """Items with a trained vector."""
+        return self.model.items.known
+
+    def top_k(
+        self,
+        histories: Interactions,
+        k: int,
+        *,
+        exclude: Sequences | None = None,
+        allow: Mask | Sequences | None = None,
+    ) -> TopK:
+        return self.index.search(self.model.users(histories), k, exclude=exclude, allow=allow)
+
+
+@dataclass(frozen=True, eq=False)
+class WithFallback:
+    """Asks `ranker`, and `popular` for histories without any item that the ranker knows."""
+
+    ranker: Ranker
+    popular: PopularityModel
+
+    @property
+    def known(self) -> Mask:
+        """Items the ranker knows; the fallback knows no others."""
+        return self.ranker.known
+
+    def places(self, histories: Interactions) -> Mask:
+        """Whether the ranker itself answers each history, [n_users]."""
+        hits = self.ranker.known[histories.rows]
+        return np.bincount(histories.events.owners()[hits], minlength=histories.n_users) > 0
+
+    def top_k(
+        self,
+        histories: Interactions,
+        k: int,
+        *,
+        exclude: Sequences | None = None,
+        allow: Mask | Sequences | None = None,
+    ) -> TopK:
+        placed = self.places(histories)
+        if placed.all():
+            return self.ranker.top_k(histories, k, exclude=exclude, allow=allow)
+        parts = []
+        for ranker, mine in ((self.ranker, placed), (self.popular, ~placed)):
+            rows = np.flatnonzero(mine)
+            parts.append(
+                ranker.top_k(
+                    histories.take_users(rows),
+                    k,
+                    exclude=None if exclude is None else exclude.take(rows),
+                    allow=allow.take(rows) if isinstance(allow, Sequences) else allow,
+                )
+            )
+        order = np.argsort(np.concatenate([np.flatnonzero(placed), np.flatnonzero(~placed)]))
+        mine, other = parts
+        return TopK(
+            np.concatenate([mine.rows, other.rows])[order],
+            np.concatenate([mine.scores, other.scores])[order],
+            np.concatenate([mine.tied, other.tied])[order],
+        )
+
+
+def with_fallback(ranker: Ranker, popular: PopularityModel) -> WithFallback:
+    """`ranker`, with popular items (of those it knows) where a history has nothing it knows."""
+    return WithFallback(ranker, replace(popular, known=ranker.known))

@@ -1,0 +1,121 @@
+"""Hyperparameters are written once, as fields of a frozen dataclass; this reads and sets them."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from recembed.errors import DataError
+
+T = TypeVar("T")
+
+
+def setting(
+    default: Any, about: str, *, low: float | None = None, high: float | None = None
+) -> Any:
+    """A field with its meaning, unit and range (both ends allowed)."""
+    metadata = {"about": about, "low": low, "high": high}
+    if dataclasses.is_dataclass(default):
+        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check(owner: Any) -> None:
+    """Hold every field of a dataclass to its type's choices and its range.
+
+    Raises: DataError naming the field, its value and what it may be.
+    """
+    hints = typing.get_type_hints(type(owner))
+    for field in dataclasses.fields(owner):
+        value = getattr(owner, field.name)
+        choices = typing.get_args(hints[field.name])
+        literal = typing.get_origin(hints[field.name]) is Literal
+        if literal and value not in choices:
+            raise DataError(f"{field.name} is one of {', '.join(map(str, choices))}, not {value!r}")
+        low, high = field.metadata.get("low"), field.metadata.get("high")
+        if value is not None and low is not None and not value >= low:
+            raise DataError(f"{field.name} must be at least {low}, not {value}")
+        if value is not None and high is not None and not value <= high:
+            raise DataError(f"{field.name} must be at most {high}, not {value}")
+
+
+def as_dict(owner: Any) -> dict[str, Any]:
+    """Nested plain values, as a run's manifest stores them."""
+    return dataclasses.asdict(owner)
+
+
+def flat(owner: Any, prefix: str = "") -> dict[str, Any]:
+    """Every hyperparameter by its dotted name."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(owner):
+        value = getattr(owner, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= flat(value, f"{prefix}{field.name}.")
+        else:
+            found[prefix + field.name] = value
+    return found
+
+
+def change(owner: T, values: Mapping[str, Any]) -> T:
+    """A copy with values set by (dotted) name or nested mapping; text is read as the field's type.
+
+    Raises: DataError for an unknown name (with the nearest ones) or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(type(owner))
+    known = {field.name for field in dataclasses.fields(owner)}  # type: ignore[arg-type]
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        if head not in known:
+            near = difflib.get_close_matches(head, known, 3) or sorted(known)
+            raise DataError(f"no hyperparameter {name!r}; there is {', '.join(near)}")
+        now = changed.get(head, getattr(owner, head))
+        if dataclasses.is_dataclass(now):
+            inner = {rest: value} if rest else _mapping(name, value)
+            changed[head] = change(now, inner)
+        elif rest:
+            raise DataError(f"{head} has no parts: there is no {name!r}")
+        else:
+            changed[head] = _read(name, hints[head], value)
+    return dataclasses.replace(owner, **changed)  # type: ignore[type-var]
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise DataError(f"{name} has parts: set them as {name}.PART=VALUE")
+    return value
+
+
+def _read(name: str, kind: Any, value: Any) -> Any:
+    """`value` as `kind`; JSON lists become tuples, text is parsed."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None or (isinstance(value, str) and value.lower() == "none"):
+            return None
+        return _read(name, next(one for one in arguments if one is not type(None)), value)
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(part for part in parts if part)
+    if origin is Literal:
+        return value
+    return _scalar(name, kind, value)
+
+
+def _scalar(name: str, kind: type, value: Any) -> Any:
+    wrong = DataError(f"{name} is of type {kind.__name__}, {value!r} is not")
+    if kind is bool:
+        words = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        if not isinstance(value, bool):
+            raise wrong
+        return value
+    try:
+        read = kind(value)
+    except (TypeError, ValueError):
+        raise wrong from None
+    if kind is int and not isinstance(value, str) and read != value:
+        raise wrong
+    return read
