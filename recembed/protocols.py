@@ -31,6 +31,9 @@ class Machine:
     memory: int = 1 << 30
 
 
+THIS_MACHINE = Machine()
+
+
 @dataclass(frozen=True, eq=False)
 class TopK:
     """The best k rows of each query: higher is better, equal scores by smaller row.
@@ -101,7 +104,7 @@ class Estimator(Protocol):
         log: Log,
         *,
         seed: int = 0,
-        machine: Machine = Machine(),
+        machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
     ) -> Fitted:
         """Train on the whole log."""

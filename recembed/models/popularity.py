@@ -15,7 +15,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.models.settings import check, setting
 from recembed.progress import QUIET, Progress
-from recembed.protocols import Arrays, Machine, TopK
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.select import rank
 
 DAY = 86_400
@@ -36,7 +36,7 @@ class Popularity:
         log: Log,
         *,
         seed: int = 0,
-        machine: Machine = Machine(),
+        machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
     ) -> "PopularityModel":
         """Count. Raises: DataError if `days` is set and the log has no times."""
@@ -60,7 +60,7 @@ class PopularityModel:
 
     counts: Vectors
     known: Mask
-    machine: Machine = Machine()
+    machine: Machine = THIS_MACHINE
 
     def top_k(
         self,
