@@ -63,8 +63,8 @@ class WithFallback:
         if placed.all():
             return self.ranker.top_k(histories, k, exclude=exclude, allow=allow)
         parts = []
-        for ranker, mine in ((self.ranker, placed), (self.popular, ~placed)):
-            rows = np.flatnonzero(mine)
+        for ranker, theirs in ((self.ranker, placed), (self.popular, ~placed)):
+            rows = np.flatnonzero(theirs)
             parts.append(
                 ranker.top_k(
                     histories.take_users(rows),

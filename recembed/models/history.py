@@ -1,0 +1,66 @@
+"""The vector model that item2vec and the mean tower share: a user is a weighted mean of items."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Vectors
+from recembed.data.embeddings import Embeddings
+from recembed.data.interactions import Interactions
+from recembed.data.vocabulary import Vocabulary
+from recembed.models.recency import Recency
+from recembed.protocols import Arrays
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryModel:
+    """Places users by pooling `neighbours` over their history and scores them against `items`."""
+
+    items: Embeddings
+    neighbours: Embeddings
+    recency: Recency
+
+    @classmethod
+    def of(
+        cls,
+        vocabulary: Vocabulary,
+        inputs: Vectors,
+        outputs: Vectors,
+        known: Mask,
+        recency: Recency,
+        metric: Literal["dot", "cosine"] = "dot",
+    ) -> "HistoryModel":
+        """From the table that histories are read through and the table that is retrieved."""
+        inputs[~known] = 0
+        outputs[~known] = 0
+        return cls(
+            Embeddings(vocabulary, outputs, known, metric),
+            Embeddings(vocabulary, inputs, known, metric),
+            recency,
+        )
+
+    @classmethod
+    def restore(
+        cls, items: Vocabulary, arrays: Mapping[str, NDArray[Any]], recency: Recency
+    ) -> "HistoryModel":
+        """From `arrays()`; the vectors may be memory-mapped."""
+        known = arrays["known"].astype(bool)
+        return cls(
+            Embeddings(items, arrays["outputs"], known),
+            Embeddings(items, arrays["inputs"], known),
+            recency,
+        )
+
+    def users(self, histories: Interactions) -> Vectors:
+        """[n_users, dim]."""
+        return self.recency.pool(histories, self.neighbours.vectors)
+
+    def arrays(self) -> Arrays:
+        return {
+            "inputs": self.neighbours.vectors,
+            "outputs": self.items.vectors,
+            "known": self.items.known.astype(np.uint8),
+        }
