@@ -153,15 +153,15 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the ids in order."""
+        """sha256 of the ids in order, of their values only: not of how Arrow came to hold them."""
         digest = hashlib.sha256(str(self.ids.type).encode())
-        for buffer in self.ids.buffers() if self.ids.offset == 0 else _copied(self.ids).buffers():
-            digest.update(buffer if buffer is not None else b"")
+        if self.is_int:
+            digest.update(np.ascontiguousarray(self.ids.to_numpy()).data)
+            return digest.hexdigest()
+        digest.update(np.ascontiguousarray(pc.binary_length(self.ids).to_numpy()).data)
+        for id in self.ids.to_pylist():
+            digest.update(id.encode())
         return digest.hexdigest()
-
-
-def _copied(ids: pa.Array) -> pa.Array:
-    return pa.concat_arrays([ids, pa.array([], ids.type)])
 
 
 def _plain(value: object) -> object:

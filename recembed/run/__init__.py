@@ -1,0 +1,1 @@
+"""The run folder: what training made, on disk, atomic and checked."""

@@ -1,0 +1,133 @@
+"""A run on disk: read with every byte checked, written so that a kill leaves the old or the new."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from recembed.errors import RunError
+from recembed.run.manifest import Entry, Manifest, sha256_of
+from recembed.run.writer import Writer, writing
+
+__all__ = ["Run", "Writer", "writing"]
+
+
+class Run:
+    """A run folder, opened for reading."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Use `open`."""
+        self.folder, self.facts = folder, manifest.facts
+        self.created = manifest.created
+        self._files = manifest.files
+        self._checked: set[str] = set()
+
+    @classmethod
+    def open(cls, path: str | Path, *, verify: bool = True) -> "Run":
+        """The run in a folder.
+
+        verify: check every file's content now; else only that each is there and has its size, and
+        the content of a file when it is first used. Nothing is ever read unchecked.
+
+        Raises: RunError if it is no run, of another format, or a file is missing or was changed.
+        """
+        run = cls(Path(path), Manifest.read(Path(path)))
+        for name in run._files:
+            if verify:
+                run.path(name)
+            else:
+                run._sized(name)
+        return run
+
+    def has(self, name: str) -> bool:
+        """Whether the run has a file of this name."""
+        return name in self._files
+
+    def path(self, name: str) -> Path:
+        """Where a file lies; its size and sha256 were checked.
+
+        Raises: RunError if the run lacks it, or it is missing, cut short or edited.
+        """
+        path = self._sized(name)
+        if name not in self._checked:
+            entry = self._files[name]
+            with self._readable(entry):
+                found = sha256_of(path)
+            if found != entry.sha256:
+                raise self._damaged(name, "was edited: its sha256 differs")
+            self._checked.add(name)
+        return path
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Named arrays."""
+        path = self.path(name)
+        try:
+            arrays: dict[str, NDArray[Any]] = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise self._damaged(name, f"is no safetensors file: {_line(error)}") from error
+        return arrays
+
+    def table(self, name: str) -> pa.Table:
+        """A table."""
+        path = self.path(name)
+        try:
+            with pq.ParquetFile(path) as file:
+                return file.read()
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(name, f"is no Parquet file: {_line(error)}") from error
+
+    def json(self, name: str) -> Any:
+        """A JSON value."""
+        try:
+            return json.loads(self.text(name))
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(name, f"is not JSON: {_line(error)}") from error
+
+    def text(self, name: str) -> str:
+        """A text, UTF-8."""
+        path = self.path(name)
+        with self._readable(self._files[name]):
+            content = path.read_bytes()
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, "is not UTF-8 text") from error
+
+    def _sized(self, name: str) -> Path:
+        if name not in self._files:
+            has = ", ".join(sorted(self._files)) or "nothing"
+            raise RunError(f"the run {self.folder} has no {name!r}; it has: {has}")
+        entry = self._files[name]
+        path = self.folder / entry.file
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise self._damaged(name, "is missing") from error
+        if size != entry.bytes:
+            raise self._damaged(name, f"has {size} bytes instead of {entry.bytes}")
+        return path
+
+    @contextmanager
+    def _readable(self, entry: Entry) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(f"{self.folder / entry.file} cannot be read: {_line(error)}") from error
+
+    def _damaged(self, name: str, how: str) -> RunError:
+        path = self.folder / self._files[name].file
+        return RunError(
+            f"{path} {how}; restore it from a copy, or make {name!r} again"
+            " (if the run was just written anew, open it again)"
+        )
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
