@@ -1,0 +1,1 @@
+"""Benchmarks: figures measured on this machine, and the bars they have to hold."""
