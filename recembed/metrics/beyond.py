@@ -1,0 +1,17 @@
+"""What lists are worth beside accuracy."""
+
+import numpy as np
+
+from recembed.arrays import Mask, Rows
+
+
+def listed(rows: Rows, n_items: int) -> Mask:
+    """Whether each item stands in any of the lists, [n_items]. rows: int32 [n, k], -1 is none."""
+    seen = np.zeros(n_items, np.bool_)
+    seen[rows[rows >= 0]] = True
+    return seen
+
+
+def coverage(rows: Rows, n_items: int) -> float:
+    """Share of the catalogue that stands in at least one list; the divisor is all n_items."""
+    return float(listed(rows, n_items).mean()) if n_items else 0.0

@@ -1,0 +1,110 @@
+"""How sure a mean is: bootstrap over clusters (users, households), not over their cases."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import blocks
+from recembed.errors import DataError
+from recembed.seed import rng
+
+REPEATS = 2000  # an end of a 95 % interval then stands on 50 resamples
+LEVEL = 0.95
+MEMORY = 1 << 26  # bytes for draws and weights together
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and the ends of its interval; the ends are nan where there is but one cluster."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval is on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+def bootstrap(
+    values: NDArray[np.float64],
+    clusters: NDArray[np.integer],
+    *,
+    seed: int,
+    repeats: int = REPEATS,
+    level: float = LEVEL,
+) -> Interval:
+    """Mean of values [n] with a percentile interval; `clusters` [n] says whose each value is."""
+    return bootstrap_columns(values[:, None], clusters, seed=seed, repeats=repeats, level=level)[0]
+
+
+def paired_difference(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    clusters: NDArray[np.integer],
+    *,
+    seed: int,
+    repeats: int = REPEATS,
+    level: float = LEVEL,
+) -> Interval:
+    """Mean of a - b over the same cases, with its interval: both see the same resamples."""
+    if a.shape != b.shape:
+        raise DataError(f"paired values must be of the same cases, not {a.shape} and {b.shape}")
+    return bootstrap(a - b, clusters, seed=seed, repeats=repeats, level=level)
+
+
+def bootstrap_columns(
+    values: NDArray[np.float64],
+    clusters: NDArray[np.integer],
+    *,
+    seed: int,
+    repeats: int = REPEATS,
+    level: float = LEVEL,
+) -> list[Interval]:
+    """The interval of each column of values [n, m], all from the same resamples.
+
+    As many clusters as there are get drawn with replacement, each with all its cases; a resample's
+    mean is the sum of its values over the number of its cases (a ratio estimator, as both vary).
+    The interval runs between the (1 - level) / 2 quantiles of the resampled means.
+
+    Raises: DataError if there is nothing to resample, or repeats or level make no sense.
+    Source: Davison and Hinkley 1997, sections 3.8 and 5.3.
+    """
+    _check(values, clusters, repeats, level)
+    names, of = np.unique(clusters, return_inverse=True)
+    n = len(names)
+    sizes = np.bincount(of).astype(np.float64)
+    sums = np.stack([np.bincount(of, column, minlength=n) for column in values.T], axis=1)  # [n, m]
+    means = sums.sum(axis=0) / sizes.sum()
+    if n == 1:
+        return [Interval(float(mean), float("nan"), float("nan")) for mean in means]
+    generator = rng(seed, "bootstrap")
+    resampled = np.empty((repeats, sums.shape[1]))
+    for block in blocks(repeats, 24 * n, MEMORY):
+        weights = _weights(generator, block.stop - block.start, n)
+        resampled[block] = (weights @ sums) / (weights @ sizes)[:, None]
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return [Interval(*map(float, ends)) for ends in zip(means, low, high, strict=True)]
+
+
+def _weights(generator: np.random.Generator, repeats: int, n: int) -> NDArray[np.float64]:
+    """How often each of n clusters is drawn in n draws, [repeats, n]: multinomial counts."""
+    drawn = generator.integers(0, n, (repeats, n))
+    drawn += np.arange(repeats)[:, None] * n
+    return np.bincount(drawn.ravel(), minlength=repeats * n).reshape(repeats, n).astype(np.float64)
+
+
+def _check(
+    values: NDArray[np.float64], clusters: NDArray[np.integer], repeats: int, level: float
+) -> None:
+    if values.ndim != 2 or len(values) != len(clusters):
+        raise DataError(f"values of shape {values.shape} do not fit {len(clusters)} clusters")
+    if len(values) == 0:
+        raise DataError("there are no cases: no mean, no interval")
+    if repeats < 1 or not 0 < level < 1:
+        raise DataError(f"repeats must be at least 1 and level in (0, 1), not {repeats}, {level}")

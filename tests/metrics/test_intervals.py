@@ -1,0 +1,111 @@
+"""The cluster bootstrap against a slow version of itself, scipy's, and its own promise."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from recembed.errors import DataError
+from recembed.metrics import intervals
+from recembed.metrics.intervals import Interval, bootstrap, bootstrap_columns, paired_difference
+from recembed.seed import rng
+
+RANDOM = np.random.default_rng(7)
+CLUSTERS = RANDOM.integers(0, 40, 300)
+VALUES = RANDOM.random(300) + CLUSTERS / 40
+
+
+def test_the_mean_is_the_mean_of_all_cases():
+    interval = bootstrap(VALUES, CLUSTERS, seed=0)
+    assert interval.mean == pytest.approx(VALUES.mean())
+    assert interval.low < interval.mean < interval.high
+
+
+def test_it_does_what_drawing_whole_clusters_one_by_one_does():
+    names = np.unique(CLUSTERS)
+    draws = rng(3, "bootstrap").integers(0, len(names), (200, len(names)))
+    means = [
+        np.concatenate([VALUES[names[at] == CLUSTERS] for at in draw]).mean() for draw in draws
+    ]
+    interval = bootstrap(VALUES, CLUSTERS, seed=3, repeats=200, level=0.9)
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])))
+
+
+def test_blocks_of_resamples_change_nothing(monkeypatch):
+    whole = bootstrap(VALUES, CLUSTERS, seed=1, repeats=100)
+    monkeypatch.setattr(intervals, "MEMORY", 24 * 40 * 7)
+    parts = bootstrap(VALUES, CLUSTERS, seed=1, repeats=100)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), rel=1e-12)
+
+
+def test_one_case_a_cluster_is_the_ordinary_bootstrap_of_scipy():
+    values = RANDOM.exponential(size=200)
+    ours = bootstrap(values, np.arange(200), seed=0, repeats=4000)
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert abs(ours.low - theirs.low) < 0.05 * width
+    assert abs(ours.high - theirs.high) < 0.05 * width
+
+
+def test_clusters_cover_the_truth_where_single_cases_do_not():
+    covered = {"clusters": 0, "cases": 0}
+    for trial in range(200):
+        random = np.random.default_rng(trial)
+        sizes = random.integers(1, 12, 50)
+        owner = np.repeat(np.arange(50), sizes)
+        values = random.normal(size=50)[owner] + 0.3 * random.normal(size=len(owner))
+        for name, clusters in (("clusters", owner), ("cases", np.arange(len(owner)))):
+            found = bootstrap(values, clusters, seed=trial, repeats=200)
+            covered[name] += found.low < 0 < found.high
+    assert 180 <= covered["clusters"] <= 198  # 95 % promised, percentile intervals fall a bit short
+    assert covered["cases"] < 140
+
+
+def test_columns_share_their_resamples_and_agree_with_one_at_a_time():
+    both = bootstrap_columns(np.stack([VALUES, VALUES**2], axis=1), CLUSTERS, seed=5)
+    alone = [bootstrap(VALUES, CLUSTERS, seed=5), bootstrap(VALUES**2, CLUSTERS, seed=5)]
+    for one, other in zip(both, alone, strict=True):
+        assert (one.mean, one.low, one.high) == pytest.approx((other.mean, other.low, other.high))
+
+
+def test_a_paired_difference_sees_what_two_intervals_cannot():
+    better = VALUES + 0.01
+    a, b = (bootstrap(values, CLUSTERS, seed=0) for values in (better, VALUES))
+    assert a.low < b.high
+    difference = paired_difference(better, VALUES, CLUSTERS, seed=0)
+    assert difference.mean == pytest.approx(0.01)
+    assert difference.excludes_zero
+    back = paired_difference(VALUES, better, CLUSTERS, seed=0)
+    assert back.excludes_zero
+    assert back.mean == pytest.approx(-0.01)
+    assert not paired_difference(VALUES, VALUES, CLUSTERS, seed=0).excludes_zero
+
+
+def test_names_of_clusters_do_not_matter_and_the_seed_does():
+    renamed = bootstrap(VALUES, CLUSTERS * 1000 - 7, seed=0)
+    assert renamed == bootstrap(VALUES, CLUSTERS, seed=0)
+    assert renamed != bootstrap(VALUES, CLUSTERS, seed=1)
+
+
+def test_a_single_cluster_has_a_mean_but_no_interval():
+    found = bootstrap(np.array([0.0, 1.0]), np.array([4, 4]), seed=0)
+    assert found.mean == 0.5
+    assert np.isnan([found.low, found.high]).all()
+    assert not found.excludes_zero
+
+
+def test_an_interval_reads_as_people_write_it():
+    assert str(Interval(0.12345, 0.1, 0.2)) == "0.1235 [0.1000, 0.2000]"
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(DataError, match="no cases"):
+        bootstrap(np.zeros(0), np.zeros(0, int), seed=0)
+    with pytest.raises(DataError, match="do not fit 2 clusters"):
+        bootstrap(np.zeros(3), np.zeros(2, int), seed=0)
+    with pytest.raises(DataError, match="same cases"):
+        paired_difference(np.zeros(3), np.zeros(2), np.zeros(3, int), seed=0)
+    for wrong in ({"repeats": 0}, {"level": 1.0}, {"level": 0.0}):
+        with pytest.raises(DataError, match="repeats must be"):
+            bootstrap(VALUES, CLUSTERS, seed=0, **wrong)
