@@ -1,5 +1,6 @@
 """How sure a mean is: bootstrap over clusters (users, households), not over their cases."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,11 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+    @property
+    def known(self) -> bool:
+        """Whether there is more than the mean."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
 
     @property
     def excludes_zero(self) -> bool:

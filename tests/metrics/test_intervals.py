@@ -92,7 +92,9 @@ def test_a_single_cluster_has_a_mean_but_no_interval():
     found = bootstrap(np.array([0.0, 1.0]), np.array([4, 4]), seed=0)
     assert found.mean == 0.5
     assert np.isnan([found.low, found.high]).all()
+    assert not found.known
     assert not found.excludes_zero
+    assert bootstrap(np.array([0.0, 1.0]), np.array([4, 5]), seed=0).known
 
 
 def test_an_interval_reads_as_people_write_it():

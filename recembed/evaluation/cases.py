@@ -1,0 +1,215 @@
+"""Questions that held-out events ask: given this history, which item comes next?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import Offsets, Rows, offsets_of, ranges, stable_order
+from recembed.data.interactions import Interactions
+from recembed.data.sequences import Sequences
+from recembed.data.split import Part, Rule, Split, last_events
+from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
+from recembed.seed import rng
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Histories, and the items to be found for each.
+
+    histories: one "user" a case; a case of a basket ends with what is given of that basket.
+    given: item rows of the held-out unit itself that the model sees (rest of the basket; all but
+    the last event of a held-out user), empty for last:N and time rules.
+    targets: item rows to be found, unique within a case; items nobody trained on stay.
+    owner: user row of each case in the log, the cluster for intervals, [n_cases].
+    counts: cases, users, targets, history_events; cold_cases (nothing in the history),
+    cases_without_past (nothing in it but `given`), targets_never_trained; and what could be no
+    case: baskets_of_one_item, users_of_one_event.
+    setting: the rules, the seeds and the fingerprint of the data.
+    """
+
+    histories: Interactions
+    given: Sequences
+    targets: Sequences
+    owner: Rows
+    counts: dict[str, int]
+    rule: Rule
+    seed: int
+    setting: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def exclude(self, repeats: bool) -> Sequences:
+        """Items that may not be listed: all of the history, or with `repeats` only the basket.
+
+        An item is in a basket once, so the rest of the basket is never the answer.
+        """
+        if not repeats:
+            return self.histories.events
+        if self.rule.kind == "groups":
+            return self.given
+        return Sequences(np.zeros(0, np.int32), np.zeros(len(self) + 1, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """Held-out units as positions in the log: a case's past are the events before `until`."""
+
+    owner: Rows
+    until: Positions
+    given: Positions
+    given_offsets: Offsets
+    targets: Sequences
+    skipped: dict[str, int]
+
+
+def cases(split: Split, on: Part = "test", *, seed: int = 0) -> Cases:
+    """The cases of a held-out part.
+
+    last:N and time rules: a case a user; the history is all that may be trained on, the targets are
+    the held-out items. users rules: a case a held-out user; the target is the last event's item
+    (among equal times, or where the log has no order, one drawn by `seed`). groups rules: a case a
+    basket of at least two items; one item drawn by `seed` is hidden, the history is what may be
+    trained on and came before the basket (all of it where the log has no order), then the rest of
+    the basket.
+
+    Raises: DataError if the split has no such part.
+    """
+    code = split.code(on)
+    rule = split.valid_rule if on == "valid" and split.valid_rule else split.test_rule
+    events = split.log.interactions
+    held, fitted = np.flatnonzero(split.part == code), np.flatnonzero(split.part < code)
+    units = UNITS[rule.kind](events, held, rng(seed, "cases", on))
+    histories, past = _histories(events, fitted, units)
+    trained = np.zeros(events.n_items, np.bool_)
+    trained[events.rows[fitted]] = True
+    counts = {
+        "cases": len(units.owner),
+        "users": len(np.unique(units.owner)),
+        "targets": len(units.targets.values),
+        "history_events": len(histories),
+        "cold_cases": int(np.count_nonzero(histories.events.sizes == 0)),
+        "cases_without_past": int(np.count_nonzero(past == 0)),
+        "targets_never_trained": int(np.count_nonzero(~trained[units.targets.values])),
+        **units.skipped,
+    }
+    setting = {
+        "test_rule": str(split.test_rule),
+        "valid_rule": str(split.valid_rule) if split.valid_rule else None,
+        "evaluated_on": on,
+        "split_seed": split.seed,
+        "case_seed": seed,
+        "data": events.fingerprint(),
+    }
+    given = Sequences(events.rows[units.given], units.given_offsets)
+    return Cases(histories, given, units.targets, units.owner, counts, rule, seed, setting)
+
+
+def _histories(
+    events: Interactions, fitted: Positions, units: _Units
+) -> tuple[Interactions, NDArray[np.int64]]:
+    """Past and given events of each case, and the number of its past events."""
+    start = np.searchsorted(fitted, events.events.offsets[units.owner])
+    past = np.searchsorted(fitted, units.until) - start
+    given = np.diff(units.given_offsets)
+    offsets = offsets_of(past + given)
+    at = np.empty(offsets[-1], np.int64)
+    at[ranges(offsets[:-1], past)] = fitted[ranges(start, past)]
+    at[ranges(offsets[:-1] + past, given)] = units.given
+    columns = {name: column[at] for name, column in events.columns().items()}
+    histories = Interactions(
+        Vocabulary.numbered(len(units.owner), "case"),
+        events.items,
+        Sequences(events.rows[at], offsets),
+        order=events.order,
+        **columns,  # type: ignore[arg-type]
+    )
+    return histories, past
+
+
+def _whole(events: Interactions, held: Positions, _: np.random.Generator) -> _Units:
+    """A case a user: all held-out items are targets."""
+    owner = events.events.owners()[held].astype(np.int64)
+    pairs = np.unique(owner * events.n_items + events.rows[held])
+    owners, sizes = np.unique(pairs // events.n_items, return_counts=True)
+    return _Units(
+        owner=owners.astype(np.int32),
+        until=events.events.offsets[owners + 1],
+        given=np.zeros(0, np.int64),
+        given_offsets=np.zeros(len(owners) + 1, np.int64),
+        targets=Sequences((pairs % events.n_items).astype(np.int32), offsets_of(sizes)),
+        skipped={},
+    )
+
+
+def _last(events: Interactions, held: Positions, generator: np.random.Generator) -> _Units:
+    """A case a held-out user: the last event's item is the target, all before it is given."""
+    here = np.zeros(len(events), np.bool_)
+    here[held] = True
+    own = events.keep(here)
+    last, _ = last_events(own, 1, generator)
+    sizes = own.events.sizes
+    owner = np.flatnonzero(sizes > 1)
+    given = held[~last & (sizes > 1)[own.events.owners()]]
+    return _Units(
+        owner=owner.astype(np.int32),
+        until=events.events.offsets[owner],
+        given=given,
+        given_offsets=offsets_of(sizes[owner] - 1),
+        targets=Sequences(own.rows[last], np.arange(len(owner) + 1)),
+        skipped={"users_of_one_event": int(np.count_nonzero(sizes == 1))},
+    )
+
+
+def _hidden(events: Interactions, held: Positions, generator: np.random.Generator) -> _Units:
+    """A case a basket of two items or more: one of them, drawn uniformly, is the target."""
+    if events.group is None:
+        raise DataError("a groups rule needs the groups that the split was made with")
+    basket, first = _numbered(events.group[held])
+    pairs = np.unique(basket * events.n_items + events.rows[held])
+    n_distinct = np.bincount(pairs // events.n_items, minlength=len(first))
+    asked = np.flatnonzero(n_distinct > 1)
+    starts = (np.cumsum(n_distinct) - n_distinct)[asked]
+    hidden = pairs[starts + generator.integers(0, n_distinct[asked])] % events.n_items
+
+    case_of = np.full(len(first), -1, np.int64)
+    case_of[asked] = np.arange(len(asked))
+    case = case_of[basket]
+    seen = np.flatnonzero(case >= 0)
+    seen = seen[events.rows[held[seen]] != hidden[case[seen]]]
+    seen = seen[stable_order(case[seen])]
+
+    begin = held[first[asked]]
+    owner = events.events.owners()[begin]
+    ends = events.events.offsets[owner.astype(np.int64) + 1]
+    return _Units(
+        owner=owner,
+        until=ends if events.order is None else begin,
+        given=held[seen],
+        given_offsets=offsets_of(np.bincount(case[seen], minlength=len(asked))),
+        targets=Sequences(hidden.astype(np.int32), np.arange(len(asked) + 1)),
+        skipped={"baskets_of_one_item": len(first) - len(asked)},
+    )
+
+
+def _numbered(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], Positions]:
+    """Groups numbered by first appearance: the number of each event's, and where each begins."""
+    _, first, of = np.unique(group, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty(len(first), np.int64)
+    number[order] = np.arange(len(first))
+    return number[of], first[order].astype(np.int64)
+
+
+UNITS: dict[str, Callable[[Interactions, Positions, np.random.Generator], _Units]] = {
+    "last": _whole,
+    "time": _whole,
+    "users": _last,
+    "groups": _hidden,
+}

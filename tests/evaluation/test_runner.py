@@ -1,0 +1,348 @@
+"""The evaluation of tiny real rankers: popularity, recency, and some that break their promise."""
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from recembed.data.interactions import build
+from recembed.data.log import Log
+from recembed.data.split import split
+from recembed.errors import DataError
+from recembed.evaluation.cases import cases
+from recembed.evaluation.report import Report
+from recembed.evaluation.runner import evaluate
+from recembed.metrics.accuracy import METRICS
+from recembed.metrics.intervals import bootstrap
+from recembed.protocols import Ranker, TopK
+
+
+def ranked(scores, k, exclude):
+    """The k best rows of each line of scores, smaller rows first among equals."""
+    scores = scores.astype(np.float32)
+    if exclude is not None:
+        scores[exclude.owners(), exclude.values] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, order, axis=1)
+    rows = np.where(np.isfinite(best), order, -1).astype(np.int32)
+    tied = (scores == best[:, -1:]).sum(axis=1).astype(np.int32)
+    return TopK(rows, best, tied)
+
+
+@dataclass
+class Popularity:
+    """Every user gets the most frequent items."""
+
+    counts: NDArray[np.int64]
+    asked: list[int] = field(default_factory=list)
+
+    @property
+    def known(self):
+        return self.counts > 0
+
+    def top_k(self, histories, k, *, exclude=None, allow=None):
+        self.asked.append(histories.n_users)
+        scores = np.where(self.known, self.counts, -np.inf)
+        return ranked(np.tile(scores, (histories.n_users, 1)), k, exclude)
+
+
+@dataclass
+class Recency:
+    """Every user gets the items of the own history, latest first."""
+
+    n_items: int
+
+    @property
+    def known(self):
+        return np.ones(self.n_items, bool)
+
+    def top_k(self, histories, k, *, exclude=None, allow=None):
+        scores = np.zeros((histories.n_users, self.n_items))
+        places = np.arange(len(histories)) + 1  # later events overwrite earlier ones
+        scores[histories.events.owners(), histories.rows] = places
+        return ranked(scores, k, exclude)
+
+
+def log_of(rows):
+    users, items, times = zip(*rows, strict=True)
+    time = np.array(times, np.int64)
+    events = build(pa.array(users), pa.array(items), sort_key=time, time=time, order="time")
+    return Log(events)
+
+
+# Rows: a 0, b 1, c 2, d 3. Trained on: a 3 times, b twice, c once; d never.
+TINY = [("u", "a", 0), ("u", "b", 1), ("u", "c", 2), ("v", "a", 0), ("v", "b", 1), ("v", "a", 2)]
+TINY += [("w", "a", 0), ("w", "d", 1)]
+
+
+def tiny():
+    found = cases(split(log_of(TINY), "last:1"))
+    counts = np.array([3, 2, 0, 0])
+    return found, {"popular": Popularity(counts), "recent": Recency(4)}
+
+
+def habitual(n_users=60, seed=0):
+    """Users who keep to three items of their own out of 30, so recency beats popularity."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for user in range(n_users):
+        own = random.integers(0, 30, 3)
+        rows += [(f"u{user}", int(item), at) for at, item in enumerate(random.choice(own, 12))]
+    log = log_of(rows)
+    result = split(log, "last:3")
+    counts = result.train.interactions.counts()
+    return cases(result), {"popular": Popularity(counts), "recent": Recency(len(counts))}
+
+
+def test_the_rankers_of_these_tests_are_rankers():
+    assert all(isinstance(ranker, Ranker) for ranker in tiny()[1].values())
+
+
+def test_a_worked_example_with_repeats():
+    # Targets: u c, v a, w d. Popular lists a, b for all: only v is found, at place 1.
+    # Recent: u has b, a, then c; v has b, a; w has a, then b, c, d.
+    found, rankers = tiny()
+    report = evaluate(rankers, found, ks=(1, 2, 4), repeats=True)
+    means = {name: {m: i.mean for m, i in each.items()} for name, each in report.models.items()}
+    third = pytest.approx(1 / 3)
+    assert [means["popular"][f"recall@{k}"] for k in (1, 2, 4)] == [third] * 3
+    assert [means["recent"][f"recall@{k}"] for k in (1, 2, 4)] == [0, third, 1]
+    assert means["recent"]["mrr@4"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 4) / 3)
+    assert means["recent"]["precision@4"] == pytest.approx(1 / 4)
+    expected = (1 / math.log2(4) + 1 / math.log2(3) + 1 / math.log2(5)) / 3
+    assert means["recent"]["ndcg@4"] == pytest.approx(expected)
+    assert report.ranks["recent"].tolist() == [3, 2, 4]
+    assert report.ranks["popular"].tolist() == [-1, 1, -1]
+    assert report.details["popular"]["coverage@1"] == 1 / 4
+    assert report.details["recent"]["coverage@4"] == 1
+    assert report.counts["targets_excluded"] == 0
+    assert report.counts["targets_never_trained"] == 2
+    assert (report.n_cases, report.n_clusters) == (3, 3)
+
+
+def test_without_repeats_the_history_is_excluded_and_barred_targets_are_told():
+    found, rankers = tiny()
+    report = evaluate(rankers, found, ks=(2,), repeats=False)
+    # v has a in the history: it cannot be listed. u gets c, d; w gets b, c of the untouched.
+    assert report.ranks["recent"].tolist() == [1, -1, -1]
+    assert report.counts["targets_excluded"] == 1
+    assert any("1 targets may not be listed" in note for note in report.notes)
+    assert report.definitions["exclusion"] == "no item of the history may be listed"
+
+
+def test_ties_at_the_end_of_the_list_are_told():
+    found, rankers = tiny()
+    # Popular at 1: a alone has 3. Recent at 3: u has its c after b, a tied with d; v b, a, then
+    # c tied with d; w a, then b, c, d tied.
+    assert evaluate(rankers, found, ks=(1,), repeats=True).details["popular"]["tied_share"] == 0
+    assert evaluate(rankers, found, ks=(3,), repeats=True).details["recent"]["tied_share"] == 1
+    silent = Spoiled(rankers["recent"], tied=-1)
+    report = evaluate({"silent": silent}, found, ks=(3,), repeats=True)
+    assert report.details["silent"]["tied_share"] is None
+    assert "unknown" in report.to_markdown()
+
+
+def test_blocks_change_nothing_but_the_number_of_questions():
+    found, rankers = habitual()
+    whole = evaluate(rankers, found, ks=(5, 10), repeats=True)
+    assert rankers["popular"].asked == [60]
+    parts = evaluate(rankers, found, ks=(5, 10), repeats=True, memory=8000)
+    assert len(rankers["popular"].asked) > 5
+    assert parts.models == whole.models
+    assert all((parts.ranks[name] == whole.ranks[name]).all() for name in rankers)
+
+
+def test_a_planted_habit_is_found_and_the_interval_excludes_zero():
+    found, rankers = habitual()
+    report = evaluate(rankers, found, ks=(3, 10), repeats=True)
+    (comparison,) = report.comparisons
+    assert (comparison.leader, comparison.other) == ("recent", "popular")
+    means = [report.models[name]["recall@3"].mean for name in ("recent", "popular")]
+    assert comparison.difference.mean == pytest.approx(means[0] - means[1])
+    assert comparison.difference.low > 0.2
+    assert report.verdict.startswith("recent leads popular on recall@3 by 0.")
+    assert "excludes zero" in report.verdict
+    for each in report.models.values():
+        assert all(interval.low <= interval.mean <= interval.high for interval in each.values())
+
+
+def test_equal_models_cannot_be_told_apart():
+    found, rankers = habitual()
+    twins = {"one": rankers["recent"], "two": rankers["recent"]}
+    assert "one and two cannot be told apart" in evaluate(twins, found, repeats=True).verdict
+
+
+def test_a_single_model_has_a_verdict_too():
+    found, rankers = habitual()
+    report = evaluate({"only": rankers["recent"]}, found, ks=(3,), repeats=True)
+    assert report.verdict.startswith(f"only has recall@3 {report.models['only']['recall@3']}")
+
+
+def test_cases_of_one_user_have_no_interval():
+    log = log_of([("u", item, at) for at, item in enumerate("abcab")])
+    found = cases(split(log, "last:2"))
+    report = evaluate({"a": Recency(3), "b": Recency(3)}, found, ks=(2,), repeats=True)
+    assert "one user has no interval" in report.verdict
+    assert json.loads(report.to_json())["models"]["a"]["recall@2"]["low"] is None
+    assert math.isnan(Report.from_json(report.to_json()).models["a"]["recall@2"].low)
+
+
+def test_k_above_the_catalogue_is_cut_and_noted():
+    found, rankers = tiny()
+    report = evaluate(rankers, found, ks=(2, 10, 50), repeats=True)
+    assert report.ks == (2, 4)
+    assert "k 10, 50 cut to the 4 items" in report.notes[0]
+    assert "recall@4" in report.models["popular"]
+
+
+@pytest.mark.parametrize("ks", [(), (0,), (5, -1)])
+def test_k_below_one_is_refused(ks):
+    found, rankers = tiny()
+    with pytest.raises(DataError, match="k must be at least 1"):
+        evaluate(rankers, found, ks=ks, repeats=True)
+
+
+def test_no_model_and_no_case_are_refused():
+    found, rankers = tiny()
+    with pytest.raises(DataError, match="no model"):
+        evaluate({}, found, repeats=True)
+    lonely = cases(split(log_of([("u", "a", 0), ("v", "a", 1)]), "users:0.5"))
+    with pytest.raises(DataError, match=r"users:0\.5 leaves no case .*users_of_one_event 1"):
+        evaluate(rankers, lonely, repeats=True)
+    with pytest.raises(DataError, match="recent ranks 9 items, the cases have 4"):
+        evaluate({"recent": Recency(9)}, found, repeats=True)
+
+
+@dataclass
+class Spoiled:
+    """A ranker whose answers get something changed."""
+
+    ranker: Ranker
+    rows: object = None
+    width: int | None = None
+    tied: int | None = None
+
+    @property
+    def known(self):
+        return self.ranker.known
+
+    def top_k(self, histories, k, *, exclude=None, allow=None):
+        top = self.ranker.top_k(histories, k, exclude=exclude)
+        rows = top.rows[:, : self.width].copy()
+        if self.rows is not None:
+            rows[:, :2] = self.rows
+        tied = top.tied if self.tied is None else np.full_like(top.tied, self.tied)
+        return TopK(rows, top.scores[:, : self.width], tied)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        ({"width": 1}, "bad answered"),
+        ({"rows": (2, 2)}, "an item twice"),
+        ({"rows": (0, 4)}, "outside the 4 items"),
+        ({"rows": (0, -2)}, "outside the 4 items"),
+        ({"rows": (0, -1)}, "an excluded item"),
+    ],
+)
+def test_a_ranker_that_breaks_its_promise_is_refused(spoil, match):
+    found, rankers = tiny()
+    with pytest.raises(DataError, match=match):
+        evaluate({"bad": Spoiled(rankers["recent"], **spoil)}, found, ks=(2,), repeats=False)
+
+
+def test_only_the_rest_of_the_basket_is_excluded_where_things_come_back():
+    rows = [("u", "a", 0, 0), ("u", "b", 0, 0), ("u", "a", 9, 1), ("u", "b", 9, 1)]
+    users, items, times, groups = map(list, zip(*rows, strict=True))
+    time = np.array(times, np.int64)
+    log = Log(
+        build(
+            pa.array(users),
+            pa.array(items),
+            sort_key=time,
+            time=time,
+            group_ids=pa.array(groups),
+            order="time",
+        )
+    )
+    found = cases(split(log, "groups:1970-01-01T00:00:05"))
+    report = evaluate({"recent": Recency(2)}, found, ks=(1,), repeats=True)
+    assert report.models["recent"]["recall@1"].mean == 1  # the rest is latest, yet not listed
+    assert report.counts["targets_excluded"] == 0
+    assert "rest of the basket" in report.definitions["exclusion"]
+    strict = evaluate({"recent": Recency(2)}, found, ks=(1,), repeats=False)
+    assert strict.models["recent"]["recall@1"].mean == 0
+    assert strict.counts["targets_excluded"] == 1
+
+
+def test_the_same_seed_gives_the_same_report_and_all_of_it_survives_json():
+    found, rankers = habitual()
+    asked = {"ks": (3, 10), "repeats": True, "setting": {"model": {"dim": 8}, "where": {1}}}
+    first, again = (evaluate(rankers, found, **asked) for _ in range(2))
+    assert first.models == again.models
+    assert first.comparisons == again.comparisons
+    assert Report.from_json(first.to_json()) == first
+    assert first.setting["caller"] == {"model": {"dim": 8}, "where": "{1}"}
+    assert first.setting["test_rule"] == "last:3"
+    assert {"recembed", "python", "numpy", "data", "split_seed"} <= set(first.setting)
+
+
+def test_the_keys_of_the_json_are_those_documented():
+    found, rankers = tiny()
+    kept = json.loads(evaluate(rankers, found, ks=(2,), repeats=True).to_json())
+    assert list(kept) == [
+        *("format", "verdict", "models", "details", "comparisons", "ks", "n_cases", "n_clusters"),
+        *("counts", "definitions", "setting", "notes"),
+    ]
+    assert list(kept["models"]["popular"]) == [f"{name}@2" for name in METRICS]
+    assert list(kept["details"]["popular"]) == ["coverage@2", "tied_share", "cases_per_second"]
+    assert list(kept["comparisons"][0]) == ["metric", "leader", "other", "difference"]
+    assert list(kept["comparisons"][0]["difference"]) == ["mean", "low", "high"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 2}', '{"format": 1}', "null"])
+def test_what_is_no_report_is_refused(text):
+    with pytest.raises(DataError, match="report"):
+        Report.from_json(text)
+
+
+def test_the_page_leads_with_the_verdict_and_shows_every_k():
+    found, rankers = habitual()
+    named = {"a|b_c": rankers["popular"], "recent": rankers["recent"]}
+    report = evaluate(named, found, ks=(3, 10), repeats=True)
+    page = report.to_markdown()
+    lines = page.splitlines()
+    assert lines[2].startswith("**recent leads a\\|b\\_c on recall@3 by")
+    assert "## At 3" in lines
+    assert "## At 10" in lines
+    assert lines.index("## At 3") < lines.index("## Counts") < lines.index("## Definitions")
+    assert str(report.models["recent"]["ndcg@10"]) in page
+    table = [line for line in lines if line.startswith("| ")]
+    assert len({line.replace("\\|", "").count("|") for line in table[:3]}) == 1
+
+
+def test_a_table_has_a_line_a_model_the_best_first():
+    found, rankers = habitual()
+    report = evaluate(rankers, found, ks=(3, 10), repeats=True)
+    head, first, second = report.table().splitlines()
+    assert head.split() == ["model", *(f"{name}@3" for name in METRICS)]
+    assert (first.split()[0], second.split()[0]) == ("recent", "popular")
+    assert (
+        report.table(["mrr@10"]).splitlines()[1] == f"recent   {report.models['recent']['mrr@10']}"
+    )
+    with pytest.raises(DataError, match=r"no 'recall@7'; it has: recall@3"):
+        report.table(["recall@7"])
+
+
+def test_intervals_are_over_users_not_over_baskets():
+    found, rankers = habitual()
+    owner = np.repeat(np.arange(10, dtype=np.int32), 6)
+    report = evaluate(rankers, replace(found, owner=owner), ks=(3,), repeats=True)
+    hit = (report.ranks["recent"] > 0).astype(float)
+    interval, expected = report.models["recent"]["hit_rate@3"], bootstrap(hit, owner, seed=0)
+    assert report.n_clusters == 10
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
