@@ -1,5 +1,6 @@
 """The scripts of a fresh machine, with a stand-in for Python so that nothing is installed."""
 
+import importlib
 import json
 import os
 import shutil
@@ -270,3 +271,41 @@ def test_an_unknown_benchmark_is_told_in_one_line_with_those_there_are(bench):
     done = bench("speed")
     assert done.returncode == 2
     assert done.stderr == "no benchmark 'speed'; there are: tiny-sum\n"
+
+
+@pytest.fixture
+def harness(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+    return importlib.import_module("benchmarks.harness")
+
+
+def test_alternating_measures_in_turns_and_reverses_every_other_round(harness):
+    calls: list[str] = []
+    medians = harness.alternate({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
+    assert "".join(calls) == "ab" + "ab" + "ba" + "ab"  # the first two are the warm-up
+    assert set(medians) == {"a", "b"}
+
+
+def test_a_bar_holds_at_its_bound_and_never_for_nan(harness):
+    assert harness.at_least("x", 1.0, 1.0).holds
+    assert harness.at_most("x", 1.0, 1.0).holds
+    assert not harness.at_least("x", float("nan"), 1.0).holds
+    assert not harness.at_most("x", float("nan"), 1.0).holds
+    assert harness.at_most("x", float("nan"), 1.0).document()["value"] is None
+
+
+def test_the_peak_memory_of_a_process_counts_its_children(harness):
+    child = "import time; x = bytearray(200 << 20); time.sleep(0.4)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    peak = harness.process([sys.executable, "-c", parent]).peak_gib
+    assert 0.19 < peak < 0.5
+
+
+def test_a_process_that_fails_is_an_error_with_its_last_words(harness):
+    with pytest.raises(harness.BenchError, match="ended with 3:\nlast words"):
+        harness.process(["bash", "-c", "echo last words; exit 3"])
+
+
+def test_peers_without_a_version_are_refused(harness):
+    with pytest.raises(harness.BenchError, match="these are not: gensim"):
+        harness.peers(["numpy==2.0.0", "gensim"])

@@ -66,13 +66,6 @@ def memory() -> int:
         return 0
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: RECEMBED_CACHE, or recembed in the user's cache folder."""
-    own = os.environ.get("RECEMBED_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(shared) / "recembed"
-
-
 def satisfies(version: str, specifiers: str) -> bool:
     """Whether a version is in a range such as `>=2.4,<3`; parts it cannot read are passed."""
     tests = {
@@ -162,9 +155,11 @@ def _said(*command: str) -> str:
 
 
 def _blas() -> Check:
-    import numpy as np
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped, unused-ignore]
-
+    try:
+        import numpy as np
+        from threadpoolctl import threadpool_info  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        return Check("blas", False, str(error))
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     if not pools:
         return Check("blas", True, f"of NumPy {np.__version__}, unknown to threadpoolctl")
@@ -231,7 +226,11 @@ def _annoy() -> Iterator[Check]:
 
 
 def _cache() -> Check:
-    folder = cache_folder()
+    try:
+        from recembed.data.cards import default_cache
+    except ImportError as error:
+        return Check("cache folder", False, str(error))
+    folder = default_cache()
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     ok = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
     remedy = None if ok else "set RECEMBED_CACHE to a folder that can be written"

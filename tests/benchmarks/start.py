@@ -67,7 +67,8 @@ def starting(repeats: int) -> tuple[dict[str, float], list[Bar]]:
 
 def reading(repeats: int) -> tuple[dict[str, float], list[Bar]]:
     """A file into a Log, against the mere reading of its four columns."""
-    from recembed.data.read import Columns, read_log
+    from recembed.data.columns import Columns
+    from recembed.data.read import read_log
 
     columns, names = Columns(**PURCHASES), list(PURCHASES.values())
     parquet = purchases()
