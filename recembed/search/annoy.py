@@ -109,6 +109,8 @@ class AnnoyIndex:
 
         Raises: DataError if k, the queries or the filters do not fit.
         """
+        if not len(self.candidates):
+            return self.exact.search(queries, k, exclude=exclude, allow=allow)
         self.candidates.prepared(queries)  # all that is wrong is said before anything is searched
         k = clipped(k, self.candidates.n)
         check_filters(exclude, allow, len(queries), self.candidates.n)

@@ -140,8 +140,7 @@ def best_pairs(owners: Places, rows: Places, scores: Vectors, n_queries: int, k:
     listed = rank < k
     top.rows[owners[listed], rank[listed]] = rows[listed]
     top.scores[owners[listed], rank[listed]] = scores[listed]
-    last = np.minimum(sizes, k) - 1
-    lowest = np.where(sizes > 0, top.scores[np.arange(n_queries), last], np.inf)
+    lowest = np.where(top.rows >= 0, top.scores, np.inf).min(axis=1, initial=np.inf)
     top.tied[:] = np.bincount(owners[scores == lowest[owners]], minlength=n_queries)
     return top
 
