@@ -1,0 +1,82 @@
+"""The model of a run, and the ranker that evaluation and serving share."""
+
+from typing import Any, Literal, TypeAlias, TypeGuard
+
+from recembed.data.log import Log
+from recembed.data.split import TRAIN
+from recembed.errors import DataError, RunError
+from recembed.models.popularity import Popularity, PopularityModel
+from recembed.models.ranker import VectorRanker, with_fallback
+from recembed.models.registry import restore
+from recembed.protocols import THIS_MACHINE, Fitted, Index, Machine, Ranker, VectorModel
+from recembed.run.folder import Run
+from recembed.run.log import Parts, load_log
+from recembed.search.exact import ExactIndex
+
+IndexKind: TypeAlias = Literal["exact", "annoy"]
+
+
+def ranker_of(
+    run: Run,
+    *,
+    index: IndexKind | None = None,
+    machine: Machine = THIS_MACHINE,
+    loaded: tuple[Log, Parts] | None = None,
+) -> tuple[Ranker, Fitted]:
+    """What answers for a run, in evaluation as in serving, and the model behind it.
+
+    Histories without any item that the model knows get popular items of the part that was trained
+    on: the events whose part is below the fact "trained" (1, the train part, where it is not set).
+    loaded: the run's log, where the caller has read it already.
+
+    Raises: RunError if the run has no model, no such index, or an index of other vectors.
+    """
+    log, part = loaded or load_log(run)
+    try:
+        name, setting = run.facts["model"], dict(run.facts["setting"])
+        model = restore(name, setting, log.interactions.items, run.arrays("model"))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise RunError(f"the model in {run.folder} is not whole ({error}): train again") from error
+    ranker = _searching(run, model, index, machine)
+    if len(ranker.known) != len(log.interactions.items):
+        raise RunError(
+            f"the model in {run.folder} was trained on {len(ranker.known)} items, its log has "
+            f"{len(log.interactions.items)}: train again"
+        )
+    if isinstance(model, PopularityModel):
+        return ranker, model
+    parts = run.facts.get("trained", TRAIN + 1)
+    if type(parts) is not int or not (part < parts).any():
+        raise RunError(f"{run.folder} was trained on nothing (trained: {parts!r}): train again")
+    popular = Popularity().fit(log.keep(part < parts), machine=machine)
+    return with_fallback(ranker, popular), model
+
+
+def has_vectors(model: Fitted) -> TypeGuard[VectorModel]:
+    """Whether a model is a vector model."""
+    return isinstance(model, VectorModel)
+
+
+def _searching(run: Run, model: Fitted, kind: IndexKind | None, machine: Machine) -> Ranker:
+    if kind not in (None, "exact", "annoy"):
+        raise DataError(f"no index {kind!r}; there is exact, annoy")
+    facts = run.facts.get("index")
+    if kind == "annoy" and not facts:
+        raise RunError(f"{run.folder} has no Annoy index: build it with `recembed index`")
+    if not has_vectors(model):
+        if not isinstance(model, Ranker):
+            raise RunError(f"the model in {run.folder} can rank nothing: train again")
+        return model
+    if facts is None or kind == "exact":
+        return VectorRanker(model, ExactIndex(model.items, machine))
+    return VectorRanker(model, _annoy(run, model, facts, machine))
+
+
+def _annoy(run: Run, model: VectorModel, facts: dict[str, Any], machine: Machine) -> Index:
+    from recembed.search.annoy import AnnoyIndex
+
+    try:
+        meta, search_k = facts["meta"], int(facts["search_k"])
+        return AnnoyIndex(run.path("index"), meta, model.items, search_k, machine)
+    except (KeyError, TypeError) as error:
+        raise RunError(f"the index in {run.folder} is not whole ({error}): index again") from error
