@@ -28,8 +28,25 @@ def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.in
     return np.repeat(starts - offsets[:-1], sizes) + np.arange(offsets[-1])
 
 
+def run_starts(*keys: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Where a new run of equal values begins in any of the aligned `keys`."""
+    changes = np.zeros(len(keys[0]), np.bool_)
+    changes[:1] = True
+    for key in keys:
+        changes[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(changes)
+
+
 def stable_order(keys: NDArray[np.integer]) -> NDArray[np.int64]:
     """Positions that sort non-negative `keys`, equal keys in their old order, in linear time."""
+    starts = run_starts(keys)
+    if 2 * len(starts) >= len(keys):
+        return _radix_order(keys)
+    order = _radix_order(keys[starts])  # equal neighbours move together: sort runs, not values
+    return ranges(starts[order], np.diff(starts, append=len(keys))[order])
+
+
+def _radix_order(keys: NDArray[np.integer]) -> NDArray[np.int64]:
     order = np.argsort((keys % RADIX).astype(np.uint16), kind="stable")
     high = keys // RADIX
     while len(keys) and high.max() > 0:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows, Times, Vectors, offsets_of, stable_order
+from recembed.arrays import Mask, Rows, Times, Vectors, offsets_of, run_starts, stable_order
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary, id_array
 from recembed.errors import DataError
@@ -152,8 +152,9 @@ def build(
     item_codes, items = _encode(item_ids, "item")
     if len(user_codes) == 0:
         raise DataError("the log is empty: it has no interactions")
-    group = _encode(group_ids, "group")[0].astype(np.int64) if group_ids is not None else None
-    if group is not None:
+    group = None
+    if group_ids is not None:
+        group = _codes(group_ids, "group")[0].astype(np.int64)
         _check_groups(group, user_codes, users)
     at = _sorting(user_codes, sort_key, group)
     events = Sequences(item_codes[at], offsets_of(np.bincount(user_codes, minlength=len(users))))
@@ -164,17 +165,50 @@ def build(
 
 def _encode(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, Vocabulary]:
     """Row of each id in order of first appearance, and the vocabulary."""
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks()
-    if not pa.types.is_dictionary(ids.type):
-        ids = id_array(ids, name).dictionary_encode()
+    codes, distinct = _codes(ids, name)
+    return codes, Vocabulary(distinct, name, distinct=not pa.types.is_dictionary(ids.type))
+
+
+def _codes(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, pa.Array]:
+    """Number of each id in order of first appearance, and the distinct ids in that order."""
     if ids.null_count:
-        at = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
+        at = int(np.flatnonzero(np.asarray(ids.is_null()))[0])
         raise DataError(f"{ids.null_count} of {len(ids)} {name}s are missing, first at row {at}")
-    return ids.indices.to_numpy().astype(np.int32), Vocabulary(ids.dictionary, name)
+    if pa.types.is_integer(ids.type):
+        return _integer_codes(ids, name)
+    encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes = encoded.indices.to_numpy().astype(np.int32)
+    used = _appearance(codes, len(encoded.dictionary))
+    rank = np.empty(len(encoded.dictionary), np.int32)
+    rank[used] = np.arange(len(used), dtype=np.int32)
+    return rank[codes], id_array(encoded.dictionary.take(pa.array(used)), name)
+
+
+def _integer_codes(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, pa.Array]:
+    values = ids.to_numpy()
+    changes = np.count_nonzero(values[1:] != values[:-1])
+    if 2 * changes >= len(values):
+        encoded = pa.array(values).dictionary_encode()
+        return encoded.indices.to_numpy(), id_array(encoded.dictionary, name)
+    starts = run_starts(values)  # baskets, and often users, stand together: encode each run once
+    encoded = pa.array(values[starts]).dictionary_encode()
+    codes = np.repeat(encoded.indices.to_numpy(), np.diff(starts, append=len(values)))
+    return codes, id_array(encoded.dictionary, name)
+
+
+def _appearance(codes: Rows, n: int) -> NDArray[np.int64]:
+    """The codes that are used, in order of first appearance."""
+    first_at = np.full(n, len(codes), np.int64)
+    first_at[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last one written stays
+    used = np.flatnonzero(first_at < len(codes))
+    return used[np.argsort(first_at[used])]
 
 
 def _check_groups(group: NDArray[np.int64], user_codes: Rows, users: Vocabulary) -> None:
+    starts = run_starts(group, user_codes)
+    group, user_codes = group[starts], user_codes[starts]
     owner = np.zeros(int(group.max()) + 1, np.int32)
     owner[group] = user_codes
     wrong = np.flatnonzero(owner[group] != user_codes)
@@ -189,9 +223,20 @@ def _sorting(
     user_codes: Rows, sort_key: NDArray[np.int64] | None, group: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """Positions that sort by user, sort_key, group, file order; cheap where the file is sorted."""
-    keys = [key for key in (group, sort_key) if key is not None]  # np.lexsort: the last one leads
-    sorted_already = sort_key is None or bool((sort_key[1:] >= sort_key[:-1]).all())
-    if sorted_already and group is None:
+    keys = [key for key in (sort_key, group) if key is not None]
+    if _in_order(keys):
         return stable_order(user_codes)
-    order = np.lexsort(keys)
+    order = np.lexsort(keys[::-1])  # its last key leads
     return order[stable_order(user_codes[order])]
+
+
+def _in_order(keys: list[NDArray[np.int64]]) -> bool:
+    """Whether events already stand in the order of `keys`, the first one leading."""
+    tied: Mask | None = None
+    for key in keys:
+        back = key[1:] < key[:-1]
+        if bool((back if tied is None else back & tied).any()):
+            return False
+        equal = key[1:] == key[:-1]
+        tied = equal if tied is None else equal & tied
+    return True

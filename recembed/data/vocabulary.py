@@ -55,12 +55,12 @@ def _arrow(ids: Ids, name: str) -> pa.Array:
 class Vocabulary:
     """Ids <-> rows. Ids are int or str as the user wrote them, rows are 0..n-1 (int32)."""
 
-    def __init__(self, ids: Ids, name: str = "id") -> None:
-        """`name` is what messages call an id: "user", "item"."""
+    def __init__(self, ids: Ids, name: str = "id", *, distinct: bool = False) -> None:
+        """`name` is what messages call an id: "user", "item". distinct: the ids surely differ."""
         self.ids, self.name = id_array(ids, name), name
         if len(self.ids) >= 2**31:
             raise DataError(f"{len(self.ids)} {name}s are more than int32 rows can count")
-        if pc.count_distinct(self.ids).as_py() != len(self.ids):
+        if not distinct and len(pc.unique(self.ids)) != len(self.ids):
             counts = pc.value_counts(self.ids)
             twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
             raise DataError(f"{len(twice)} {name}s stand twice, first: {first(twice)}")
@@ -144,7 +144,8 @@ class Vocabulary:
                 f"{self.name} ids are {mine} here and {other} there: make them one type"
             )
         fresh = pc.unique(more.filter(pc.invert(pc.is_in(more, value_set=self.ids))))
-        return Vocabulary(pa.concat_arrays([self.ids.cast(more.type), fresh]), self.name)
+        ids = pa.concat_arrays([self.ids.cast(more.type), fresh])
+        return Vocabulary(ids, self.name, distinct=True)
 
     def parse(self, text: str) -> Id:
         """An id typed on a command line, as this vocabulary's type; "007" is never 7."""

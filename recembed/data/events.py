@@ -1,0 +1,109 @@
+"""The columns of a log, read and checked: ids, times, positions, weights, groups."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recembed.arrays import Times, Vectors
+from recembed.data.columns import Columns
+from recembed.data.files import Table
+from recembed.data.ids import IdColumn
+from recembed.data.interactions import Interactions, Order, build
+from recembed.data.times import parse_times
+from recembed.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """A log's columns in file order, [n] each. sort_key orders finer than time in seconds."""
+
+    user: IdColumn
+    item: IdColumn
+    group: IdColumn | None
+    sort_key: NDArray[np.int64] | None
+    time: Times | None
+    weight: Vectors | None
+    order: Order
+
+    @classmethod
+    def read(cls, table: Table, named: Columns) -> "Events":
+        """The columns that `named` names.
+
+        Raises: DataError naming the line of the first value that is missing or wrong.
+        """
+        user, item = str(named.user), str(named.item)
+        data = table.read(named.read(), [name for name in (user, item, named.group) if name])
+        if not data.num_rows:
+            raise DataError(f"{table.name} has no rows: a log needs events")
+        sort_key, time, order = _when(table, data, named)
+        return cls(
+            IdColumn.of(table, data, user, "user"),
+            IdColumn.of(table, data, item, "item"),
+            IdColumn.of(table, data, named.group, "group") if named.group else None,
+            sort_key,
+            time,
+            _numbers(table, data, named.weight).astype(np.float32) if named.weight else None,
+            order,
+        )
+
+    def build(self, user_ids: pa.ChunkedArray, item_ids: pa.ChunkedArray) -> Interactions:
+        """The interactions, with user and item ids of the type that the tables beside agreed on."""
+        return build(
+            user_ids,
+            item_ids,
+            sort_key=self.sort_key,
+            time=self.time,
+            weight=self.weight,
+            group_ids=self.group.ids if self.group else None,
+            order=self.order,
+        )
+
+
+def _when(
+    table: Table, data: pa.Table, named: Columns
+) -> tuple[NDArray[np.int64] | None, Times | None, Order]:
+    """What sorts the events, Unix seconds, and what the order is worth."""
+    position = _positions(table, data, named.position) if named.position else None
+    if named.time is None:
+        return position, None, "position" if named.position else None
+    sort_key, time = parse_times(data.column(named.time), named.time, table.where)
+    if position is not None:  # it breaks the ties of the time
+        ranks = _ranks(position)
+        sort_key = _ranks(sort_key) * (int(ranks.max()) + 1) + ranks
+    return sort_key, time, "time"
+
+
+def _positions(table: Table, data: pa.Table, name: str) -> NDArray[np.int64]:
+    column = data.column(name)
+    if pa.types.is_integer(column.type) and not column.null_count:
+        return np.asarray(column, np.int64)
+    return _ranks(_numbers(table, data, name))
+
+
+def _ranks(values: NDArray[np.generic]) -> NDArray[np.int64]:
+    return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
+
+
+def _numbers(table: Table, data: pa.Table, name: str) -> NDArray[np.float64]:
+    column = data.column(name)
+    try:
+        values = np.asarray(column.cast(pa.float64()), np.float64)
+    except pa.ArrowException:
+        values = np.array([_number(value) for value in column.to_pylist()], np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        at = int(wrong[0])
+        raise DataError(
+            f"{table.where(at)}: {name} {column[at].as_py()!r} is not a number "
+            f"(nor are {len(wrong) - 1} others of {len(values)})"
+        )
+    return values
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return float("nan")
