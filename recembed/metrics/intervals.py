@@ -82,27 +82,33 @@ def bootstrap_columns(
     Source: Davison and Hinkley 1997, sections 3.8 and 5.3.
     """
     _check(values, clusters, repeats, level)
-    names, of = np.unique(clusters, return_inverse=True)
-    n = len(names)
+    _, of = np.unique(clusters, return_inverse=True)
     sizes = np.bincount(of).astype(np.float64)
+    n = len(sizes)
     sums = np.stack([np.bincount(of, column, minlength=n) for column in values.T], axis=1)  # [n, m]
     means = sums.sum(axis=0) / sizes.sum()
     if n == 1:
         return [Interval(float(mean), float("nan"), float("nan")) for mean in means]
+    kinds, frequency = _distinct(np.column_stack([sums, sizes]))  # [kinds, m + 1]
     generator = rng(seed, "bootstrap")
-    resampled = np.empty((repeats, sums.shape[1]))
-    for block in blocks(repeats, 24 * n, MEMORY):
-        weights = _weights(generator, block.stop - block.start, n)
-        resampled[block] = (weights @ sums) / (weights @ sizes)[:, None]
+    totals = np.empty((repeats, kinds.shape[1]))
+    for block in blocks(repeats, 16 * len(kinds), MEMORY):
+        drawn = generator.multinomial(n, frequency / n, size=block.stop - block.start)
+        totals[block] = drawn.astype(np.float64) @ kinds
+    resampled = totals[:, :-1] / totals[:, -1:]
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [Interval(*map(float, ends)) for ends in zip(means, low, high, strict=True)]
 
 
-def _weights(generator: np.random.Generator, repeats: int, n: int) -> NDArray[np.float64]:
-    """How often each of n clusters is drawn in n draws, [repeats, n]: multinomial counts."""
-    drawn = generator.integers(0, n, (repeats, n))
-    drawn += np.arange(repeats)[:, None] * n
-    return np.bincount(drawn.ravel(), minlength=repeats * n).reshape(repeats, n).astype(np.float64)
+def _distinct(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Rows that differ, and how often each is there.
+
+    Clusters with the same sums and size are the same to a resample, so it draws how many of each
+    kind: of a million users with one target there are but k + 1 kinds.
+    """
+    whole = np.ascontiguousarray(rows).view(f"V{rows.shape[1] * rows.itemsize}").ravel()
+    kinds, frequency = np.unique(whole, return_counts=True)
+    return kinds.view(np.float64).reshape(len(kinds), -1), frequency
 
 
 def _check(
