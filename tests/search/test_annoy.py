@@ -126,6 +126,7 @@ def test_an_index_of_other_vectors_is_refused(built, embeddings):
     others = [
         replace(embeddings, vectors=moved),
         replace(embeddings, known=fewer),
+        replace(embeddings, vectors=np.roll(embeddings.vectors, 1, axis=0)),
         replace(embeddings, metric="cosine"),
         replace(embeddings, vectors=embeddings.vectors[:, :7].copy()),
     ]
@@ -138,8 +139,16 @@ def test_what_nobody_trained_may_change(built, embeddings):
     path, meta = built
     moved = embeddings.vectors.copy()
     moved[~embeddings.known] = 7
-    index = AnnoyIndex(path, meta, replace(embeddings, vectors=moved), 100)
-    assert embeddings.known[index.search(np.ones((1, 8), np.float32), 10).rows].all()
+    longer = Embeddings(
+        Vocabulary.numbered(3002),
+        np.concatenate([moved, np.ones((2, 8), np.float32)]),
+        np.append(embeddings.known, [False, False]),
+    )
+    query = np.ones((1, 8), np.float32)
+    before = AnnoyIndex(path, meta, embeddings, 100).search(query, 10)
+    after = AnnoyIndex(path, meta, longer, 100).search(query, 10)
+    assert np.array_equal(before.rows, after.rows)
+    assert np.array_equal(before.scores, after.scores)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", None])
