@@ -11,8 +11,8 @@ from recembed.arrays import Mask, Vectors
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
-from recembed.models.recency import Recency
 from recembed.protocols import Arrays
+from recembed.training.recency import Recency
 
 
 @dataclass(frozen=True, eq=False)

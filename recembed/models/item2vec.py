@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.models.history import HistoryModel
-from recembed.models.recency import Recency
-from recembed.models.settings import check, setting
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
+from recembed.settings import check, setting
+from recembed.training.recency import Recency
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Item2Vec:
     """Skip-gram over item sequences.
 
     Items are retrieved by their output vectors with the weighted mean of a history's input
-    vectors: that is the pair that training scores. Neighbours are found among input vectors.
+    vectors: that is the pair that training scores. Neighbours are found among input vectors. An
+    item hardly ever stands beside itself, so a log of habits wants `blend`.
     Source: Barkan, Koenigstein 2016 (arXiv 1603.04259).
     """
 
@@ -38,6 +40,9 @@ class Item2Vec:
     subsample: float = setting(0.0, "threshold share of frequent items; 0: keep all", low=0, high=1)
     epochs: int = setting(20, "passes over the log", low=1)
     learning_rate: float = setting(0.025, "first step size, falls linearly to 0", low=0)
+    blend: float = setting(
+        0.0, "retrieve by output + blend * input vectors; > 0 where people repeat themselves", low=0
+    )
     min_count: int = setting(1, "items with fewer events are not trained", low=1)
     recency: Recency = setting(Recency(decay=0.7), "how a history is pooled")
 
@@ -80,7 +85,8 @@ class Item2Vec:
             threads=machine.threads,
             progress=progress,
         )
-        return HistoryModel.of(events.items, tables.inputs, tables.outputs, known, self.recency)
+        retrieved = tables.outputs + np.float32(self.blend) * tables.inputs
+        return HistoryModel.of(events.items, tables.inputs, retrieved, known, self.recency)
 
     def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> HistoryModel:
         return HistoryModel.restore(items, arrays, self.recency)

@@ -13,10 +13,10 @@ from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
-from recembed.models.settings import check, setting
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.select import rank
+from recembed.settings import check, setting
 
 DAY = 86_400
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
-from recembed.models.settings import change
 from recembed.protocols import Estimator, Fitted
+from recembed.settings import change
 
 PLACES = {
     "popularity": "recembed.models.popularity:Popularity",

@@ -109,7 +109,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                 reach = window
                 if shrink:
                     state = _next(state)
-                    reach = 1 + np.int64((state >> np.uint64(33)) % np.uint64(window))
+                    reach = int(1 + np.int64((state >> np.uint64(33)) % np.uint64(window)))
                 begin = max(0, i - reach)
                 end = i if past else min(size, i + reach + 1)
                 if end - begin < 1 or (not past and end - begin < 2):

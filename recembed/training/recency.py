@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recembed.arrays import Vectors
 from recembed.data.interactions import Interactions
-from recembed.models.settings import check, setting
+from recembed.settings import check, setting
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""Matrix factorization by alternating least squares, through implicit; users are folded in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Vectors, blocks
+from recembed.data.embeddings import Embeddings
+from recembed.data.interactions import Interactions
+from recembed.data.log import Log
+from recembed.data.vocabulary import Vocabulary
+from recembed.models.units import unit_matrix
+from recembed.progress import QUIET, Progress
+from recembed.protocols import THIS_MACHINE, Arrays, Machine
+from recembed.settings import check, setting
+from recembed.training.recency import Recency
+
+
+@dataclass(frozen=True)
+class ALS:
+    """Weighted matrix factorization.
+
+    A user is the least-squares answer to their history, computed the same way for known and new
+    users. Source: Hu, Koren, Volinsky 2008; item factors by implicit.
+    """
+
+    name: ClassVar[str] = "als"
+    unit: Literal["user", "group"] = setting("user", "factorize users or groups against items")
+    dim: int = setting(128, "number of factors", low=1, high=4096)
+    regularization: float = setting(1.0, "added to the diagonal of each solve", low=0)
+    alpha: float = setting(10.0, "confidence in an event, as a multiple of its weight", low=0)
+    iterations: int = setting(15, "rounds of both sides", low=1)
+    recency: Recency = setting(Recency(), "how a history is weighted when a user is folded in")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def fit(
+        self,
+        log: Log,
+        *,
+        seed: int = 0,
+        machine: Machine = THIS_MACHINE,
+        progress: Progress = QUIET,
+    ) -> "ALSModel":
+        """Factorize. Raises: MissingExtra without implicit."""
+        from threadpoolctl import threadpool_limits
+
+        from recembed.models.implicit_door import implicit_module
+
+        als = implicit_module("implicit.cpu.als")
+        with (
+            threadpool_limits(1, "blas"),  # its own threads call BLAS: more would fight each other
+            progress.task("ALS", self.iterations, "rounds") as task,
+        ):
+            model = als.AlternatingLeastSquares(
+                factors=self.dim,
+                regularization=self.regularization,
+                alpha=self.alpha,
+                iterations=self.iterations,
+                num_threads=machine.threads,
+                random_state=seed,
+            )
+            matrix = unit_matrix(log.interactions, self.unit)
+            model.fit(matrix, show_progress=False, callback=lambda *_: task.advance(1))
+        known = log.interactions.counts() > 0
+        factors = np.ascontiguousarray(model.item_factors, np.float32)
+        factors[~known] = 0
+        return ALSModel(Embeddings(log.interactions.items, factors, known), self, machine)
+
+    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "ALSModel":
+        known: Mask = arrays["known"].astype(bool)
+        return ALSModel(Embeddings(items, arrays["factors"], known), self)
+
+
+@dataclass(frozen=True, eq=False)
+class ALSModel:
+    """Item factors, and what is needed to fold a history in."""
+
+    items: Embeddings
+    setting: ALS
+    machine: Machine = THIS_MACHINE
+
+    @property
+    def neighbours(self) -> Embeddings:
+        """The item factors."""
+        return self.items
+
+    def users(self, histories: Interactions) -> Vectors:
+        """[n_users, dim]: the minimum of the weighted squared error given the item factors.
+
+        Solves (Y'Y + sum (c - 1) y y' + reg I) x = sum c y with c = alpha * weight, as implicit.
+        """
+        factors, dim = self.items.vectors, self.items.dim
+        shared = factors.T @ factors + self.setting.regularization * np.eye(dim, dtype=np.float32)
+        weights = self.setting.recency.matrix(histories)
+        users = np.zeros((histories.n_users, dim), np.float32)
+        for block in blocks(histories.n_users, 4 * dim * dim * 3, self.machine.memory // 4):
+            left = np.tile(shared, (block.stop - block.start, 1, 1))  # [block, dim, dim]
+            right = np.zeros((block.stop - block.start, dim), np.float32)
+            for i, user in enumerate(range(block.start, block.stop)):
+                at = slice(weights.indptr[user], weights.indptr[user + 1])
+                mine = factors[weights.indices[at]]  # [n_events, dim]
+                confidence = self.setting.alpha * weights.data[at]
+                left[i] += (mine.T * (confidence - 1)) @ mine
+                right[i] = confidence @ mine
+            users[block] = np.linalg.solve(left, right[:, :, None])[:, :, 0]
+        return users
+
+    def arrays(self) -> Arrays:
+        return {"factors": self.items.vectors, "known": self.items.known.astype(np.uint8)}

@@ -1,0 +1,121 @@
+"""Item-to-item neighbours by co-occurrence: the oldest baseline, and a strong one."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Vectors
+from recembed.data.interactions import Interactions
+from recembed.data.log import Log
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+from recembed.models.units import unit_matrix
+from recembed.progress import QUIET, Progress
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
+from recembed.search.select import rank
+from recembed.settings import check, setting
+from recembed.training.recency import Recency
+
+
+@dataclass(frozen=True)
+class ItemKNN:
+    """Scores by the summed similarity to the items of a history.
+
+    Items are compared by the users (or groups) they share: cosine of the plain, the TF-IDF or the
+    BM25 weighted columns. Source: Deshpande, Karypis 2004; computed by implicit.
+    """
+
+    name: ClassVar[str] = "item-knn"
+    unit: Literal["user", "group"] = setting("user", "items are compared by shared users or groups")
+    similarity: Literal["cosine", "tfidf", "bm25"] = setting("cosine", "how columns are weighted")
+    neighbours: int = setting(200, "similar items kept for each, itself too", low=1)
+    k1: float = setting(1.2, "BM25: how fast repeated counts saturate", low=0)
+    b: float = setting(0.75, "BM25: how much the length of a history counts", low=0, high=1)
+    recency: Recency = setting(Recency(), "how a history is weighted")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def fit(
+        self,
+        log: Log,
+        *,
+        seed: int = 0,
+        machine: Machine = THIS_MACHINE,
+        progress: Progress = QUIET,
+    ) -> "ItemKNNModel":
+        """Find each item's neighbours. Raises: MissingExtra without implicit."""
+        from recembed.models.implicit_door import implicit_module
+
+        nearest = implicit_module("implicit.nearest_neighbours")
+        makers: dict[str, Any] = {
+            "cosine": lambda: nearest.CosineRecommender(K=self.neighbours),
+            "tfidf": lambda: nearest.TFIDFRecommender(K=self.neighbours),
+            "bm25": lambda: nearest.BM25Recommender(K=self.neighbours, K1=self.k1, B=self.b),
+        }
+        model = makers[self.similarity]()
+        model.num_threads = machine.threads
+        matrix = unit_matrix(log.interactions, self.unit)
+        with (
+            warnings.catch_warnings(),
+            progress.task("item-kNN", log.interactions.n_items, "items") as task,
+        ):
+            warnings.simplefilter("ignore")  # implicit warns of a conversion inside its own fit
+            model.fit(matrix, show_progress=False)
+            task.advance(log.interactions.n_items)
+        similarity = sp.csr_matrix(model.similarity, dtype=np.float32).T.tocsr()
+        known = log.interactions.counts() > 0
+        return ItemKNNModel(similarity, known, self.recency, machine)
+
+    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "ItemKNNModel":
+        n = len(items)
+        parts = (arrays["values"], arrays["rows"], arrays["offsets"])
+        known = arrays["known"].astype(bool)
+        return ItemKNNModel(sp.csr_matrix(parts, shape=(n, n)), known, self.recency)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemKNNModel:
+    """similarity [n_items, n_items]: row i has what an event of item i adds to each item."""
+
+    similarity: sp.csr_matrix
+    known: Mask
+    recency: Recency
+    machine: Machine = THIS_MACHINE
+
+    def top_k(
+        self,
+        histories: Interactions,
+        k: int,
+        *,
+        exclude: Sequences | None = None,
+        allow: Mask | Sequences | None = None,
+    ) -> TopK:
+        weights = self.recency.matrix(histories)
+
+        def scores(block: slice) -> Vectors:
+            dense: Vectors = (weights[block] @ self.similarity).toarray()
+            return dense
+
+        return rank(
+            scores,
+            histories.n_users,
+            k,
+            known=self.known,
+            exclude=exclude,
+            allow=allow,
+            memory=self.machine.memory,
+        )
+
+    def arrays(self) -> Arrays:
+        return {
+            "values": self.similarity.data,
+            "rows": self.similarity.indices.astype(np.int32),
+            "offsets": self.similarity.indptr.astype(np.int64),
+            "known": self.known.astype(np.uint8),
+        }

@@ -1,0 +1,89 @@
+"""What somebody took before, newest habits first, then what is popular: hard to beat in shops."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Vectors
+from recembed.data.interactions import Interactions
+from recembed.data.log import Log
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+from recembed.progress import QUIET, Progress
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
+from recembed.search.select import rank
+from recembed.settings import check, setting
+from recembed.training.recency import Recency
+
+
+@dataclass(frozen=True)
+class RepeatPurchase:
+    """Items of the user's own history by weighted count; all others below, by popularity."""
+
+    name: ClassVar[str] = "repeat"
+    recency: Recency = setting(Recency(), "what one event of the history adds")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def fit(
+        self,
+        log: Log,
+        *,
+        seed: int = 0,
+        machine: Machine = THIS_MACHINE,
+        progress: Progress = QUIET,
+    ) -> "RepeatModel":
+        """Count, for the items nobody's history has."""
+        return RepeatModel(log.interactions.counts().astype(np.float32), self.recency, machine)
+
+    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "RepeatModel":
+        return RepeatModel(arrays["counts"], self.recency)
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatModel:
+    """counts float32 [n_items]: events of each item in training."""
+
+    counts: Vectors
+    recency: Recency
+    machine: Machine = THIS_MACHINE
+
+    @property
+    def known(self) -> Mask:
+        """Items seen in training."""
+        return self.counts > 0
+
+    def top_k(
+        self,
+        histories: Interactions,
+        k: int,
+        *,
+        exclude: Sequences | None = None,
+        allow: Mask | Sequences | None = None,
+    ) -> TopK:
+        own = self.recency.matrix(histories)
+        share = self.counts / max(float(self.counts.sum()), 1.0)
+        least = float(own.data.min()) if own.nnz else 1.0
+        popular = share * np.float32(least / 2)  # below every item of a history
+
+        def scores(block: slice) -> Vectors:
+            dense: Vectors = own[block].toarray()
+            dense += popular
+            return dense
+
+        return rank(
+            scores,
+            histories.n_users,
+            k,
+            known=self.known,
+            exclude=exclude,
+            allow=allow,
+            memory=self.machine.memory,
+        )
+
+    def arrays(self) -> Arrays:
+        return {"counts": self.counts}

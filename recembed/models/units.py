@@ -1,0 +1,22 @@
+"""The matrix that count-based models learn from: one row a user, or one row a group."""
+
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from recembed.data.interactions import Interactions
+
+
+def unit_matrix(events: Interactions, unit: Literal["user", "group"]) -> sp.csr_matrix:
+    """Unit x item counts, float32; user rows use the weights where the log has them."""
+    if unit == "user":
+        return events.matrix()
+    sentences = events.sentences("group")
+    ones = np.ones(len(sentences.values), np.float32)
+    matrix = sp.csr_matrix(
+        (ones, sentences.values.copy(), sentences.offsets.copy()),
+        shape=(len(sentences), events.n_items),
+    )
+    matrix.sum_duplicates()
+    return matrix

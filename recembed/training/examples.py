@@ -1,0 +1,116 @@
+"""What a history model is trained on: the past of an event (or of a group) and what came then."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Rows, offsets_of, ranges, stable_order
+from recembed.data.interactions import Interactions
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """histories: one "user" an example. targets: the items that came then, at least one each."""
+
+    histories: Interactions
+    targets: Sequences
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Blocks of events, each with the events before it: [n] starts, sizes and first of the user.
+
+    A block is one event, or one group. Of a group a random part joins the history and the rest
+    is the target, so that a basket is learned from its own items too.
+    """
+
+    events: Interactions
+    unit: Literal["user", "group"]
+    reach: int
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    begins: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, events: Interactions, unit: Literal["user", "group"], reach: int) -> "Examples":
+        """All blocks that have something before them; `reach`: most events of the past."""
+        begin = events.events.offsets[:-1][events.events.owners()]
+        if unit == "user":
+            starts = np.flatnonzero(np.arange(len(events)) > begin)
+            sizes = np.ones(len(starts), np.int64)
+            return cls(events, unit, reach, starts, sizes, begin[starts])
+        events = _with_whole_groups(events)
+        group = events.group
+        assert group is not None  # sentences() refused a log without groups
+        edges = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+        sizes = np.diff(np.append(edges, len(group)))
+        kept = (sizes > 1) | (edges > begin[edges])
+        return cls(events, unit, reach, edges[kept], sizes[kept], begin[edges[kept]])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def batches(self, size: int, random: np.random.Generator) -> Iterator[Batch]:
+        """One epoch in random order."""
+        order = random.permutation(len(self))
+        for start in range(0, len(order), size):
+            yield self.batch(order[start : start + size], random)
+
+    def batch(self, which: NDArray[np.int64], random: np.random.Generator) -> Batch:
+        """The examples `which`."""
+        starts, sizes, begins = self.starts[which], self.sizes[which], self.begins[which]
+        owner = np.repeat(np.arange(len(which)), sizes)
+        block = ranges(starts, sizes)
+        target = self._targets(sizes, starts > begins, random)
+        past_start = np.maximum(begins, starts - self.reach)
+        past = ranges(past_start, starts - past_start)
+        past_owner = np.repeat(np.arange(len(which)), starts - past_start)
+        at = np.concatenate([past, block[~target]])
+        who = np.concatenate([past_owner, owner[~target]])
+        at = at[stable_order(who)]
+        events = self.events
+        histories = Interactions(
+            Vocabulary.numbered(len(which), "example"),
+            events.items,
+            Sequences(events.rows[at], offsets_of(np.bincount(who, minlength=len(which)))),
+            group=None if events.group is None else events.group[at],
+            weight=None if events.weight is None else events.weight[at],
+            order=events.order,
+        )
+        counts = np.bincount(owner[target], minlength=len(which))
+        return Batch(histories, Sequences(events.rows[block[target]], offsets_of(counts)))
+
+    def _targets(
+        self, sizes: NDArray[np.int64], has_past: Mask, random: np.random.Generator
+    ) -> Mask:
+        """Which events of each block are targets: at least one, and a history is never empty."""
+        if self.unit == "user":
+            return np.ones(len(sizes), bool)
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        draw = random.random(len(owner))
+        order = np.lexsort([draw, owner])
+        rank = np.empty(len(owner), np.int64)
+        rank[order] = np.arange(len(owner)) - offsets_of(sizes)[owner[order]]
+        given = (random.random(len(sizes)) * sizes).astype(np.int64)  # 0..size-1 join the history
+        given = np.where(has_past, given, np.maximum(given, 1))
+        return rank >= given[owner]
+
+
+def _with_whole_groups(events: Interactions) -> Interactions:
+    """The same events with each user's groups in one piece each, in order of their first event."""
+    sentences = events.sentences("group")  # also says so where there are no groups
+    group = events.group
+    assert group is not None
+    first: Rows = np.full(int(group.max()) + 1, -1, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    if len(sentences) == 1 + int((group[1:] != group[:-1]).sum()):
+        return events
+    order = stable_order(first[group])
+    moved = {name: column[order] for name, column in events.columns().items()}
+    laid = Sequences(events.rows[order], events.events.offsets)
+    return Interactions(events.users, events.items, laid, order=events.order, **moved)  # type: ignore[arg-type]
