@@ -76,14 +76,19 @@ def _titled(data: pa.Table, title: str | None, source: str) -> tuple[pa.Table, s
 
 
 def _joined(data: pa.Table, parts: Sequence[str]) -> pa.ChunkedArray:
-    texts = [_text(data.column(part)).cast(pa.large_string()) for part in parts]
+    # two by two: joining with null_handling="skip" loses the rows where every part is null
+    joined, *others = [_text(data.column(part)) for part in parts]
     space = pa.scalar(" ", pa.large_string())
-    joined = pc.binary_join_element_wise(*texts, space, null_handling="skip")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.large_string()), joined)
+    for other in others:
+        both = pc.binary_join_element_wise(joined, other, space)
+        joined = pc.coalesce(both, joined, other)
+    return joined
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
+        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            column = pc.binary_join(column, " ")  # a title that is stored word by word
         return column.cast(pa.large_string())
     except pa.ArrowException as error:
         raise DataError(f"a title is text, not {column.type}: name another column") from error

@@ -48,8 +48,15 @@ class TextFile:
 
         Raises: DataError if it is empty or not text.
         """
+        line, alone = _first_line(path)
+        file = cls._told(path, line, role)
+        if file.header and alone:
+            raise DataError(f"{path.name} has no rows, only a header")
+        return file
+
+    @classmethod
+    def _told(cls, path: Path, line: str, role: Role) -> "TextFile":
         block = LOG_BLOCK if role == "log" else TABLE_BLOCK
-        line = _first_line(path)
         if line.count("::") > 1 and "\t" not in line:
             return cls._movielens(path, line.split("::"), role, block)
         if "\ufffd" in line:
@@ -183,7 +190,8 @@ class TextFile:
         return f"has {len(cells)} columns, not {len(self.columns)}: {shown!r}"
 
 
-def _first_line(path: Path) -> str:
+def _first_line(path: Path) -> tuple[str, bool]:
+    """The first line, and whether the file ends in it."""
     try:
         with pa.input_stream(str(path)) as stream:
             head = stream.read(HEAD)
@@ -193,10 +201,10 @@ def _first_line(path: Path) -> str:
         raise DataError(f"{path.name} is empty")
     if b"\0" in head:
         raise DataError(f"{path.name} is neither UTF-8 text nor Parquet: convert it to CSV")
-    line: str = head.removeprefix(b"\xef\xbb\xbf").split(b"\n")[0].decode(errors="replace")
+    line, newline, _ = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
     if not line.strip():
         raise DataError(f"the first line of {path.name} is blank: it names the columns")
-    return line.strip("\r")
+    return line.decode(errors="replace").strip("\r"), not newline
 
 
 def _delimiter(line: str) -> str:
