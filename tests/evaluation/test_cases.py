@@ -156,6 +156,17 @@ def test_without_an_order_a_basket_sees_all_that_was_trained_on():
             assert found.histories.events[at][:past].tolist() == trained.events[owner].tolist()
 
 
+def test_sessions_that_overlap_in_time_are_kept_apart():
+    rows = [("u", "old", 0, 0), ("u", "a", 5, 1), ("u", "b", 6, 2), ("u", "c", 7, 1)]
+    rows += [("u", "d", 8, 2), ("u", "e", 9, 1)]
+    result = split(log_of(rows), "groups:1970-01-01T00:00:05")
+    for seed in range(9):
+        one, two = told(cases(result, seed=seed))
+        assert sorted(one[2] + one[3]) == ["a", "c", "e"]
+        assert sorted(two[2] + two[3]) == ["b", "d"]
+        assert (one[1], two[1]) == (["old", *one[2]], ["old", *two[2]])
+
+
 events = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 6), st.integers(0, 2)),
     min_size=4,
