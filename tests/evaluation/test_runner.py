@@ -98,10 +98,6 @@ def habitual(n_users=60, seed=0):
     return cases(result), {"popular": Popularity(counts), "recent": Recency(len(counts))}
 
 
-def test_the_rankers_of_these_tests_are_rankers():
-    assert all(isinstance(ranker, Ranker) for ranker in tiny()[1].values())
-
-
 def test_a_worked_example_with_repeats():
     # Targets: u c, v a, w d. Popular lists a, b for all: only v is found, at place 1.
     # Recent: u has b, a, then c; v has b, a; w has a, then b, c, d.
