@@ -143,8 +143,9 @@ class Vocabulary:
             raise DataError(
                 f"{self.name} ids are {mine} here and {other} there: make them one type"
             )
-        fresh = pc.unique(more.filter(pc.invert(pc.is_in(more, value_set=self.ids))))
-        ids = pa.concat_arrays([self.ids.cast(more.type), fresh])
+        mine = self.ids.cast(more.type)  # an empty vocabulary takes the type of its first ids
+        fresh = pc.unique(more.filter(pc.invert(pc.is_in(more, value_set=mine))))
+        ids = pa.concat_arrays([mine, fresh])
         return Vocabulary(ids, self.name, distinct=True)
 
     def parse(self, text: str) -> Id:
