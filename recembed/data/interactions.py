@@ -9,7 +9,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows, Times, Vectors, offsets_of, run_starts, stable_order
+from recembed.arrays import Mask, Rows, Times, Vectors, offsets_of, ranges, run_starts, stable_order
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary, id_array
 from recembed.errors import DataError
@@ -148,95 +148,92 @@ def build(
 
     Raises: DataError if ids are missing or of mixed types, or there is no event.
     """
-    user_codes, users = _encode(user_ids, "user")
-    item_codes, items = _encode(item_ids, "item")
-    if len(user_codes) == 0:
+    user_keys, item_keys = _keys(user_ids, "user"), _keys(item_ids, "item")
+    n = len(item_keys.values)
+    if n == 0:
         raise DataError("the log is empty: it has no interactions")
-    group = None
+    if group_ids is None:
+        group_keys = _Keys(np.zeros(n, np.int32), None, "group")
+    else:
+        group_keys = _keys(group_ids, "group")
+    # a user's basket mostly stands together in a file: number, check and sort runs, not events
+    starts = run_starts(user_keys.values, group_keys.values)
+    sizes = np.diff(starts, append=n)
+    user_runs, users = user_keys.encoded(starts)
+    group_runs, _ = group_keys.numbered(starts)
     if group_ids is not None:
-        group = _codes(group_ids, "group")[0].astype(np.int64)
-        _check_groups(group, user_codes, users)
-    at = _sorting(user_codes, sort_key, group)
-    events = Sequences(item_codes[at], offsets_of(np.bincount(user_codes, minlength=len(users))))
+        _check_groups(group_runs, user_runs, users)
+    at = _sorting(user_runs, group_runs, starts, sizes, sort_key)
+    item_codes, items = item_keys.encoded()
+    group = None if group_ids is None else np.repeat(group_runs.astype(np.int64), sizes)
     columns = {"time": time, "weight": weight, "group": group}
     moved = {name: None if column is None else column[at] for name, column in columns.items()}
+    events_of = np.bincount(user_runs, weights=sizes, minlength=len(users)).astype(np.int64)
+    events = Sequences(item_codes[at], offsets_of(events_of))
     return Interactions(users, items, events, order=order, **moved)  # type: ignore[arg-type]
 
 
-def _encode(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, Vocabulary]:
-    """Row of each id in order of first appearance, and the vocabulary."""
-    codes, distinct = _codes(ids, name)
-    return codes, Vocabulary(distinct, name, distinct=not pa.types.is_dictionary(ids.type))
+@dataclass(frozen=True, eq=False)
+class _Keys:
+    """A column of ids as whole numbers: themselves, or their places in `dictionary`."""
+
+    values: NDArray[np.integer]
+    dictionary: pa.Array | None
+    name: str
+
+    def numbered(self, at: NDArray[np.int64] | None = None) -> tuple[Rows, pa.Array]:
+        """Numbers in order of first appearance [n, or len(at)], and the ids in that order."""
+        encoded = pa.array(self.values if at is None else self.values[at]).dictionary_encode()
+        ids = encoded.dictionary
+        if self.dictionary is not None:
+            ids = self.dictionary.take(ids)
+        return encoded.indices.to_numpy(), id_array(ids, self.name)
+
+    def encoded(self, at: NDArray[np.int64] | None = None) -> tuple[Rows, Vocabulary]:
+        """The same, the ids as a vocabulary."""
+        codes, ids = self.numbered(at)
+        return codes, Vocabulary(ids, self.name, distinct=self.dictionary is None)
 
 
-def _codes(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, pa.Array]:
-    """Number of each id in order of first appearance, and the distinct ids in that order."""
+def _keys(ids: pa.Array | pa.ChunkedArray, name: str) -> _Keys:
     if ids.null_count:
         at = int(np.flatnonzero(np.asarray(ids.is_null()))[0])
         raise DataError(f"{ids.null_count} of {len(ids)} {name}s are missing, first at row {at}")
     if pa.types.is_integer(ids.type):
-        return _integer_codes(ids, name)
+        return _Keys(ids.to_numpy(), None, name)
     encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    codes = encoded.indices.to_numpy().astype(np.int32)
-    used = _appearance(codes, len(encoded.dictionary))
-    rank = np.empty(len(encoded.dictionary), np.int32)
-    rank[used] = np.arange(len(used), dtype=np.int32)
-    return rank[codes], id_array(encoded.dictionary.take(pa.array(used)), name)
+    return _Keys(encoded.indices.to_numpy(), encoded.dictionary, name)
 
 
-def _integer_codes(ids: pa.Array | pa.ChunkedArray, name: str) -> tuple[Rows, pa.Array]:
-    values = ids.to_numpy()
-    changes = np.count_nonzero(values[1:] != values[:-1])
-    if 2 * changes >= len(values):
-        encoded = pa.array(values).dictionary_encode()
-        return encoded.indices.to_numpy(), id_array(encoded.dictionary, name)
-    starts = run_starts(values)  # baskets, and often users, stand together: encode each run once
-    encoded = pa.array(values[starts]).dictionary_encode()
-    codes = np.repeat(encoded.indices.to_numpy(), np.diff(starts, append=len(values)))
-    return codes, id_array(encoded.dictionary, name)
-
-
-def _appearance(codes: Rows, n: int) -> NDArray[np.int64]:
-    """The codes that are used, in order of first appearance."""
-    first_at = np.full(n, len(codes), np.int64)
-    first_at[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last one written stays
-    used = np.flatnonzero(first_at < len(codes))
-    return used[np.argsort(first_at[used])]
-
-
-def _check_groups(group: NDArray[np.int64], user_codes: Rows, users: Vocabulary) -> None:
-    starts = run_starts(group, user_codes)
-    group, user_codes = group[starts], user_codes[starts]
-    owner = np.zeros(int(group.max()) + 1, np.int32)
-    owner[group] = user_codes
-    wrong = np.flatnonzero(owner[group] != user_codes)
+def _check_groups(group_runs: Rows, user_runs: Rows, users: Vocabulary) -> None:
+    owner = np.zeros(int(group_runs.max()) + 1, np.int32)
+    owner[group_runs] = user_runs
+    wrong = np.flatnonzero(owner[group_runs] != user_runs)
     if len(wrong):
         raise DataError(
-            f"{len(np.unique(group[wrong]))} groups belong to more than one user, first seen with "
-            f"user {users.id(int(user_codes[wrong[0]]))!r}: a basket or session has one user"
+            f"{len(np.unique(group_runs[wrong]))} groups belong to more than one user, first seen "
+            f"with user {users.id(int(user_runs[wrong[0]]))!r}: a basket or session has one user"
         )
 
 
 def _sorting(
-    user_codes: Rows, sort_key: NDArray[np.int64] | None, group: NDArray[np.int64] | None
+    user_runs: Rows,
+    group_runs: Rows,
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    sort_key: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
-    """Positions that sort by user, sort_key, group, file order; cheap where the file is sorted."""
-    keys = [key for key in (sort_key, group) if key is not None]
-    if _in_order(keys):
-        return stable_order(user_codes)
-    order = np.lexsort(keys[::-1])  # its last key leads
-    return order[stable_order(user_codes[order])]
+    """Positions that sort by user, sort_key, group, file order; cheap where the file is sorted.
 
-
-def _in_order(keys: list[NDArray[np.int64]]) -> bool:
-    """Whether events already stand in the order of `keys`, the first one leading."""
-    tied: Mask | None = None
-    for key in keys:
-        back = key[1:] < key[:-1]
-        if bool((back if tied is None else back & tied).any()):
-            return False
-        equal = key[1:] == key[:-1]
-        tied = equal if tied is None else equal & tied
-    return True
+    user_runs, group_runs: of each run of events, whose first event is at `starts`.
+    """
+    key = np.zeros(int(sizes.sum()), np.int8) if sort_key is None else sort_key
+    back = group_runs[1:] < group_runs[:-1]
+    tied = key[starts[1:]] == key[starts[1:] - 1]
+    if not bool((back & tied).any()) and bool((key[1:] >= key[:-1]).all()):
+        order = stable_order(user_runs)
+        return ranges(starts[order], sizes[order])
+    order = np.lexsort([np.repeat(group_runs, sizes), key])  # the last one leads
+    return order[stable_order(np.repeat(user_runs, sizes)[order])]
