@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -47,6 +46,8 @@ def download(
 
 
 def _save(url: str, path: Path, progress: Progress) -> str:
+    import urllib.request  # slow to import, and seldom needed
+
     digest = hashlib.sha256()
     with urllib.request.urlopen(url, timeout=PATIENCE) as response, path.open("wb") as file:
         total = int(response.headers.get("Content-Length") or 0)
