@@ -1,3 +1,36 @@
-"""recembed: embeddings for recommendations, from a log of interactions to served lists."""
+"""recembed: embeddings for recommendations, from a log of interactions to served lists.
+
+The verbs of the command line are functions here, with the same names and defaults. Everything is
+imported when it is first used, so that `import recembed` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "train": "recembed.pipeline.train",
+    "index": "recembed.pipeline.index",
+    "evaluate": "recembed.pipeline.evaluate",
+    "recommend": "recembed.pipeline.recommend",
+    "similar": "recembed.pipeline.recommend",
+    "export": "recembed.pipeline.export",
+    "doctor": "recembed.pipeline.doctor",
+    "demo": "recembed.demo",
+    "read_log": "recembed.data.read",
+    "Recommender": "recembed.recommender",
+}
+__all__ = ["__version__", "datasets", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("recembed.pipeline.datasets")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'recembed' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

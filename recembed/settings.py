@@ -119,3 +119,20 @@ def _scalar(name: str, kind: type, value: Any) -> Any:
     if kind is int and not isinstance(value, str) and read != value:
         raise wrong
     return read
+
+
+def described(owner: Any, prefix: str = "") -> list[str]:
+    """One line a hyperparameter: name, default, range or choices, meaning."""
+    hints = typing.get_type_hints(type(owner))
+    lines: list[str] = []
+    for field in dataclasses.fields(owner):
+        value, about = getattr(owner, field.name), field.metadata.get("about", "")
+        if dataclasses.is_dataclass(value):
+            lines += described(value, f"{prefix}{field.name}.")
+            continue
+        low, high = field.metadata.get("low"), field.metadata.get("high")
+        limits = "" if low is None else f" >= {low}" if high is None else f" {low}..{high}"
+        if typing.get_origin(hints[field.name]) is Literal:
+            limits = f" {'|'.join(map(str, typing.get_args(hints[field.name])))}"
+        lines.append(f"{prefix}{field.name} = {value!r}{limits}: {about}")
+    return lines

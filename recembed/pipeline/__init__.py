@@ -1,1 +1,1 @@
-"""The verbs: one file each, called by the command line and by Python alike."""
+"""The verbs: what the command line does, as functions with the same names and defaults."""

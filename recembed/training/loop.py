@@ -34,7 +34,7 @@ class Towers:
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """known bool [n_items]: rows that are trained. categories: rows of each item, of n_categories."""
+    """known bool [n_items]: trained rows. categories: rows of each item, 0..n_categories-1."""
 
     known: Mask
     categories: Sequences
@@ -79,7 +79,7 @@ def train(
                 table = items()
                 inputs, owner, target = _tensors(batch, setting.recency, compact, device)
                 query = users(_drop(table, setting.dropout, noise), *inputs)  # [batch, dim]
-                loss = full_softmax(query @ table.T + items.bias, owner, target)
+                loss = full_softmax(query, table, items.bias, owner, target)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()

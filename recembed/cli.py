@@ -1,0 +1,292 @@
+"""The command line: one command a verb, the same names and defaults as the Python functions.
+
+Only click is imported here, so that help comes at once; a verb's modules load when it runs.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+import recembed
+from recembed.errors import RecembedError
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """NAME=VALUE."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Split at the first "="."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not (name and equals):
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name, text
+
+
+class Rule(click.ParamType[str | None]):
+    """A rule that holds events out; "none" holds nothing out."""
+
+    name = "rule"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | None:
+        """The rule's text, None for "none"."""
+        return None if value == "none" else str(value)
+
+
+PAIR, RULE = Pair(), Rule()
+quiet = click.option("--quiet", is_flag=True, help="No progress.")
+threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
+seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+run = click.argument("run", type=click.Path())
+number = click.option("--k", "-k", default=10, show_default=True, help="Length of each list.")
+seen = click.option(
+    "--seen",
+    type=click.Choice(["auto", "allow", "exclude"]),
+    default="auto",
+    show_default=True,
+    help="Whether items of a history may be recommended again.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(recembed.__version__)
+def cli() -> None:
+    """Embeddings for recommendations: train, index, evaluate, recommend."""
+
+
+@cli.command()
+@click.argument("log")
+@click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
+@click.option("--model", default="item2vec", show_default=True, help="See `recembed models`.")
+@click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
+@click.option("--test", type=RULE, default="last:1", show_default=True, help="What is held out.")
+@click.option("--valid", type=RULE, default=None, help="What is held out for choosing settings.")
+@click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
+@click.option("--items", type=click.Path(), default=None, help="Table of items: text, categories.")
+@click.option("--users", type=click.Path(), default=None, help="Table of users.")
+@click.option(
+    "--columns",
+    type=PAIR,
+    multiple=True,
+    help="ROLE=COLUMN for user, item, time, position, weight, group, item_id, title.",
+)
+@click.option("--min-user", default=1, show_default=True, help="Fewest events of a user.")
+@click.option("--min-item", default=1, show_default=True, help="Fewest events of an item.")
+@click.option(
+    "--repeats",
+    type=click.Choice(["keep", "collapse"]),
+    default="keep",
+    show_default=True,
+    help="Keep a user's repeated events with an item, or only the last.",
+)
+@seen
+@click.option("--file-order", is_flag=True, help="Equal times are in order as they stand.")
+@seed
+@threads
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where torch models train.",
+)
+@quiet
+def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
+    """Train a model on LOG (a file, a folder of Parquet, or dataset:NAME) into a run folder.
+
+    A rule that holds events out is last:N, time:2017-12-01, time:-14d, users:0.1, groups:0.1,
+    groups:2017-12-01, groups:-14d, or none.
+    """
+    recembed.train(set=dict(set), columns=dict(columns), **rest)
+
+
+@cli.command()
+@run
+@click.option("--kind", type=click.Choice(["annoy", "exact"]), default="annoy", show_default=True)
+@click.option(
+    "--target-recall", default=0.95, show_default=True, help="Recall against exact to reach."
+)
+@click.option("--k", "-k", default=10, show_default=True, help="Length of the audited lists.")
+@click.option("--trees", default=50, show_default=True, help="Annoy's trees.")
+@seed
+@click.option(
+    "--threads", default=1, show_default=True, help="Build threads; only 1 is reproducible."
+)
+@quiet
+def index(**options: Any) -> None:
+    """Build the index that RUN serves with, audited against exact search."""
+    audit = recembed.index(**options)
+    click.echo(json.dumps(None if audit is None else asdict(audit)))
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@click.option("--k", "-k", multiple=True, type=int, default=(10, 20, 50), show_default=True)
+@click.option("--on", type=click.Choice(["valid", "test"]), default="test", show_default=True)
+@click.option(
+    "--index",
+    type=click.Choice(["exact", "annoy", "both"]),
+    default=None,
+    help="Search exactly, through Annoy, or compare both [as the run serves].",
+)
+@click.option("--out", type=click.Path(), default=None, help="Folder for the report [the run].")
+@seed
+@threads
+@quiet
+def evaluate(**options: Any) -> None:
+    """Measure RUNS on the held-out cases they share, over all items."""
+    report = recembed.evaluate(**options)
+    click.echo(f"{report.verdict}\n\n{report.table()}")
+
+
+@cli.command()
+@run
+@click.option("--user", multiple=True, help="A user id; may be given again.")
+@click.option("--history", multiple=True, help="Item ids of somebody new, oldest first.")
+@number
+@seen
+@click.option("--allow", multiple=True, help="Recommend only these items.")
+@click.option("--exclude", multiple=True, help="Never recommend these items.")
+@click.option("--index", type=click.Choice(["exact", "annoy"]), default=None, help="[the run's]")
+def recommend(run: str, **options: Any) -> None:
+    """Recommend items of RUN for users, or for a history; one JSON line each."""
+    users, items = _vocabularies(run)
+    options["user"] = [users.parse(text) for text in options["user"]]
+    for name in ("history", "allow", "exclude"):
+        options[name] = [items.parse(text) for text in options[name]]
+    _lines(options["user"] or [None], recembed.recommend(run, **options), "user")
+
+
+@cli.command()
+@run
+@click.argument("item", nargs=-1, required=True)
+@number
+def similar(run: str, item: Iterable[str], k: int) -> None:
+    """Items similar to each ITEM of RUN; one JSON line each."""
+    ids = [_vocabularies(run)[1].parse(text) for text in item]
+    _lines(ids, recembed.similar(run, ids, k=k), "item")
+
+
+def _vocabularies(run: str) -> tuple[Any, Any]:
+    """Users and items of a run: they know whether "42" is a number or a text there."""
+    from recembed.run.folder import Run
+    from recembed.run.log import load_log
+
+    events = load_log(Run.open(run))[0].interactions
+    return events.users, events.items
+
+
+def _lines(asked: Iterable[Any], answers: Iterable[Any], name: str) -> None:
+    for one, answer in zip(asked, answers, strict=True):
+        head: Mapping[str, Any] = {} if one is None else {name: one}
+        click.echo(json.dumps({**head, **answer.to_dict()}, ensure_ascii=False))
+
+
+@cli.command()
+@run
+@click.option("--out", required=True, type=click.Path(), help="The file to write.")
+@click.option(
+    "--what",
+    type=click.Choice(["items", "neighbours", "users"]),
+    default="items",
+    show_default=True,
+)
+@click.option(
+    "--form",
+    type=click.Choice(["parquet", "word2vec", "word2vec-binary", "index"]),
+    default="parquet",
+    show_default=True,
+)
+def export(**options: Any) -> None:
+    """Write the vectors of RUN, or its Annoy index, for other tools."""
+    click.echo(f"{recembed.export(**options)} vectors -> {options['out']}")
+
+
+@cli.command()
+@click.argument("name", required=False)
+def models(name: str | None) -> None:
+    """List the models, or the hyperparameters of one."""
+    from recembed.models import registry
+    from recembed.settings import described
+
+    if name is None:
+        for each in registry.names():
+            click.echo(
+                f"{each:12} {(type(registry.estimator(each)).__doc__ or '').splitlines()[0]}"
+            )
+        return
+    for line in described(registry.estimator(name)):
+        click.echo(line)
+
+
+@cli.group()
+def datasets() -> None:
+    """Public data sets: list, show, fetch."""
+
+
+@datasets.command("list")
+def datasets_list() -> None:
+    """One line a data set."""
+    for card in recembed.datasets.list():
+        click.echo(f"{card.name:18} {card.title} ({card.licence})")
+
+
+@datasets.command("show")
+@click.argument("name")
+def datasets_show(name: str) -> None:
+    """What is known of one, as JSON."""
+    card = asdict(recembed.datasets.show(name))
+    click.echo(json.dumps(card, indent=2, ensure_ascii=False, default=str))
+
+
+@datasets.command("fetch")
+@click.argument("name")
+@click.option("--from", "source", type=click.Path(), default=None, help="Folder with its files.")
+@click.option("--out", type=click.Path(), default=None, help="Where data sets are kept [cache].")
+@quiet
+def datasets_fetch(**options: Any) -> None:
+    """Get a data set; prints the folder, which `train` reads (also as dataset:NAME)."""
+    click.echo(recembed.datasets.fetch(**options))
+
+
+@cli.command()
+def doctor() -> None:
+    """What is installed, what is missing, and the command for it; exit 1 if something is broken."""
+    checks = recembed.doctor()
+    for check in checks:
+        remedy = f"  ->  {check.remedy}" if check.remedy else ""
+        click.echo(f"{'ok ' if check.ok else 'BAD'} {check.name:22} {check.found}{remedy}")
+    if not all(check.ok for check in checks):
+        sys.exit(1)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(), default=".demo", show_default=True, help="Its folder.")
+@seed
+@threads
+@quiet
+def demo(**options: Any) -> None:
+    """The main job on a year of real purchases: train, index, evaluate, recommend."""
+    click.echo(recembed.demo(**options))
+
+
+def main() -> None:
+    """Run the command line: errors of the user are one line and exit 1, wrong usage exits 2."""
+    try:
+        cli(standalone_mode=True)
+    except RecembedError as error:
+        click.echo(f"recembed: {error}", err=True)
+        sys.exit(1)
+    except MemoryError as error:
+        click.echo(f"recembed: out of memory: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"recembed: {error.strerror or error}: {error.filename or ''}", err=True)
+        sys.exit(1)

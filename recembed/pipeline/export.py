@@ -1,0 +1,123 @@
+"""Take vectors or the index out of a run, in forms that other tools read."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recembed.arrays import Vectors
+from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError, RunError
+from recembed.models.stored import has_vectors, ranker_of
+from recembed.protocols import VectorModel
+from recembed.run.folder import Run
+from recembed.run.log import load_log
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    what: Literal["items", "neighbours", "users"] = "items",
+    form: Literal["parquet", "word2vec", "word2vec-binary", "index"] = "parquet",
+) -> int:
+    """Write OUT and say how many vectors are in it; rows that nobody trained are left out.
+
+    what: the vectors that are retrieved, those of item-to-item similarity, or those of all users.
+    parquet: columns id and vector (a fixed-size list of float32). word2vec: the text or binary
+    form that gensim reads; spaces in ids become "_" there. index: the run's Annoy file, with
+    OUT.ids.parquet beside it: the id of each of its positions.
+
+    Raises: RunError if the model has no vectors, or the run no index.
+    """
+    opened, target = Run.open(run), Path(out)
+    model = ranker_of(opened, index="exact")[1]
+    if not has_vectors(model):
+        raise RunError(f"{opened.facts['model']} has no vectors to export")
+    if form == "index":
+        return _index(opened, model, target)
+    vocabulary, vectors = _vectors(opened, model, what)
+    if form == "parquet":
+        with _whole(target) as beside:
+            pq.write_table(_table(vocabulary, vectors), beside)
+    elif form in ("word2vec", "word2vec-binary"):
+        _check_tokens(vocabulary)
+        with _whole(target) as beside, beside.open("wb") as file:
+            _word2vec(file, vocabulary, vectors, binary=form == "word2vec-binary")
+    else:
+        raise DataError(f"form is parquet, word2vec, word2vec-binary or index, not {form!r}")
+    return len(vocabulary)
+
+
+def _vectors(run: Run, model: VectorModel, what: str) -> tuple[Vocabulary, Vectors]:
+    if what == "users":
+        events = load_log(run)[0].interactions
+        vectors = model.users(events)
+        there = np.flatnonzero((vectors != 0).any(axis=1))
+        return events.users.select(there), vectors[there]
+    if what not in ("items", "neighbours"):
+        raise DataError(f"what is items, neighbours or users, not {what!r}")
+    embeddings = model.items if what == "items" else model.neighbours
+    rows = np.flatnonzero(embeddings.known)
+    return embeddings.vocabulary.select(rows), embeddings.vectors[rows]
+
+
+def _table(vocabulary: Vocabulary, vectors: Vectors) -> pa.Table:
+    flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    return pa.table({"id": vocabulary.ids, "vector": column})
+
+
+def _check_tokens(vocabulary: Vocabulary) -> None:
+    """word2vec files end an id at a space, so two ids must not become one."""
+    tokens = [_token(id) for id in vocabulary.ids.to_pylist()]
+    if len({*tokens}) < len(tokens) or "" in tokens:
+        raise DataError(
+            "some ids are empty, or alike once spaces become '_', as word2vec files need: "
+            "export parquet instead"
+        )
+
+
+def _token(id: int | str) -> str:
+    return "_".join(str(id).split())
+
+
+def _word2vec(file: BinaryIO, vocabulary: Vocabulary, vectors: Vectors, *, binary: bool) -> None:
+    file.write(f"{len(vocabulary)} {vectors.shape[1]}\n".encode())
+    for id, vector in zip(vocabulary.ids.to_pylist(), vectors, strict=True):
+        if binary:
+            file.write(f"{_token(id)} ".encode() + vector.tobytes() + b"\n")
+        else:
+            numbers = " ".join(f"{number:.7g}" for number in vector.tolist())
+            file.write(f"{_token(id)} {numbers}\n".encode())
+
+
+def _index(run: Run, model: VectorModel, target: Path) -> int:
+    if not run.facts.get("index"):
+        raise RunError(f"{run.folder} has no Annoy index: build it with `recembed index`")
+    rows = np.flatnonzero(model.items.known)
+    ids = pa.table({"position": np.arange(len(rows)), "id": model.items.vocabulary.take(rows)})
+    with _whole(target) as beside:
+        shutil.copyfile(run.path("index"), beside)
+    with _whole(target.with_name(target.name + ".ids.parquet")) as beside:
+        pq.write_table(ids, beside)
+    return len(rows)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A file beside `target` that takes its place once it is whole."""
+    if not target.parent.is_dir():
+        raise DataError(f"there is no folder {target.parent} to write {target.name} into")
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,54 @@
+"""Ask a run: what to recommend, and what is similar."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from recembed.data.vocabulary import Id
+from recembed.errors import DataError
+from recembed.recommender import Recommendations, Recommender
+
+
+def recommend(
+    run: str | Path,
+    *,
+    user: Iterable[Id] = (),
+    history: Iterable[Id] = (),
+    k: int = 10,
+    seen: Literal["auto", "allow", "exclude"] = "auto",
+    allow: Iterable[Id] = (),
+    exclude: Iterable[Id] = (),
+    index: Literal["exact", "annoy"] | None = None,
+) -> list[Recommendations]:
+    """The best k items for each user, or for somebody with this history of items, oldest first.
+
+    seen: whether items of the history may come back; auto: as in the run's evaluation. allow: only
+    these items, where any are named.
+
+    Raises: DataError if neither or both of user and history are given.
+    """
+    users, items, allowed = _ids(user), _ids(history), _ids(allow)
+    if bool(users) == bool(items):
+        raise DataError("name users, or the items of one history, and not both")
+    if seen not in ("auto", "allow", "exclude"):
+        raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
+    recommender = Recommender.load(run, index=index)
+    filters = {
+        "exclude_seen": None if seen == "auto" else seen == "exclude",
+        "allow": allowed or None,
+        "exclude": _ids(exclude),
+    }
+    if items:
+        return [recommender.recommend_for(items, k, **filters)]  # type: ignore[arg-type]
+    return [recommender.recommend(one, k, **filters) for one in users]  # type: ignore[arg-type]
+
+
+def similar(run: str | Path, item: Iterable[Id], *, k: int = 10) -> list[Recommendations]:
+    """The k items most similar to each item."""
+    recommender = Recommender.load(run, index="exact")
+    return [recommender.similar(one, k) for one in _ids(item)]
+
+
+def _ids(ids: Iterable[Id] | Id) -> list[Id]:
+    """One id or several, as a list."""
+    return [ids] if isinstance(ids, (int, str)) else list(ids)

@@ -1,0 +1,150 @@
+"""Train a model on a log and store it as a run."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from recembed.data.columns import Columns
+from recembed.data.files import Source
+from recembed.data.interactions import Interactions
+from recembed.data.log import Log
+from recembed.data.read import read_log
+from recembed.data.split import TEST, Split, split
+from recembed.errors import DataError
+from recembed.models import registry
+from recembed.progress import Progress
+from recembed.protocols import Estimator, Machine
+from recembed.run.folder import Run, writing
+from recembed.run.log import Parts, store_log
+from recembed.settings import as_dict, change
+
+EVERYTHING = TEST + 1
+REPEATS = 0.05  # logs with a larger share of repeated events are habits: seen items may come back
+
+
+def train(
+    log: Source | Log,
+    out: str | Path,
+    *,
+    model: str = "item2vec",
+    set: Mapping[str, Any] | None = None,
+    test: str | None = "last:1",
+    valid: str | None = None,
+    refit: bool = False,
+    items: Source | None = None,
+    users: Source | None = None,
+    columns: Mapping[str, str] | None = None,
+    min_user: int = 1,
+    min_item: int = 1,
+    repeats: Literal["keep", "collapse"] = "keep",
+    seen: Literal["auto", "allow", "exclude"] = "auto",
+    file_order: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    quiet: bool = False,
+) -> Run:
+    """Read LOG, hold a part out, train on the rest, and write the run folder OUT.
+
+    log: a file, a folder of Parquet, a frame, a table, "dataset:NAME", or a Log that was read
+    (then the options that read one do nothing). set: hyperparameters by
+    dotted name. test, valid: rules of data.split, None holds nothing out. refit: train on the
+    whole log, for serving. seen: whether items of a history may be recommended again; auto: if at
+    least 5 % of the log's events repeat an earlier one.
+
+    Raises: DataError for what is wrong with the log or the options; RunError for the folder.
+    """
+    progress = Progress("quiet" if quiet else "auto")
+    estimator = registry.estimator(model, set)  # a typo should not cost the reading of a log
+    data = (
+        log
+        if isinstance(log, Log)
+        else read_log(
+            log,
+            items=items,
+            users=users,
+            columns=change(Columns(), columns or {}),
+            min_user=min_user,
+            min_item=min_item,
+            repeats=repeats,
+        )
+    )
+    parts = None if test is None else split(data, test, valid, seed=seed, file_order=file_order)
+    facts = {
+        "split": None if parts is None else _described(parts, file_order),
+        "repeats": _may_repeat(data.interactions, seen),
+    }
+    part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
+    trained = EVERYTHING if refit or parts is None else TEST  # the parts below it were trained on
+    return fit_into(
+        out,
+        (data, part),
+        estimator,
+        facts | {"trained": trained, "seed": seed},
+        machine=machine_of(threads, device),
+        progress=progress,
+    )
+
+
+def fit_into(
+    out: str | Path,
+    stored: tuple[Log, Parts],
+    estimator: Estimator,
+    facts: Mapping[str, Any],
+    *,
+    machine: Machine,
+    progress: Progress,
+) -> Run:
+    """Fit on the parts below facts["trained"] and write the run, with the whole log in it."""
+    log, part = stored
+    with writing(out, new=True) as writer:
+        begin = time.perf_counter()
+        model = estimator.fit(
+            log.keep(part < facts["trained"]),
+            seed=facts["seed"],
+            machine=machine,
+            progress=progress,
+        )
+        seconds = time.perf_counter() - begin
+        store_log(writer, log, part)
+        writer.arrays("model", model.arrays())
+        writer.facts(
+            {
+                **facts,
+                "model": estimator.name,
+                "setting": as_dict(estimator),
+                "train_seconds": round(seconds, 3),
+                "threads": machine.threads,
+                "data": log.interactions.fingerprint(),
+            }
+        )
+    progress.say(f"{estimator.name} trained in {seconds:.1f} s -> {out}")
+    return Run.open(out)
+
+
+def machine_of(threads: int | None, device: Literal["auto", "cpu", "cuda"]) -> Machine:
+    """What a verb may use: all cores unless `threads` says otherwise."""
+    if threads is None:
+        return Machine(device=device)
+    if threads < 1:
+        raise DataError(f"threads must be at least 1, not {threads}")
+    return Machine(threads=threads, device=device)
+
+
+def _may_repeat(events: Interactions, seen: Literal["auto", "allow", "exclude"]) -> bool:
+    if seen not in ("auto", "allow", "exclude"):
+        raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
+    return events.repeat_rate() >= REPEATS if seen == "auto" else seen == "allow"
+
+
+def _described(parts: Split, file_order: bool) -> dict[str, Any]:
+    return {
+        "test": str(parts.test_rule),
+        "valid": None if parts.valid_rule is None else str(parts.valid_rule),
+        "seed": parts.seed,
+        "file_order": file_order,
+        "counts": parts.counts,
+    }
