@@ -12,7 +12,7 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
-from recembed.models.units import unit_matrix
+from recembed.models.units import trained_events, unit_matrix
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine
 from recembed.settings import check, setting
@@ -96,6 +96,7 @@ class ALSModel:
         """
         factors, dim = self.items.vectors, self.items.dim
         shared = factors.T @ factors + self.setting.regularization * np.eye(dim, dtype=np.float32)
+        histories = trained_events(histories, self.items.known)
         weights = self.setting.recency.matrix(histories)
         users = np.zeros((histories.n_users, dim), np.float32)
         for block in blocks(histories.n_users, 4 * dim * dim * 3, self.machine.memory // 4):

@@ -11,6 +11,7 @@ from recembed.arrays import Mask, Vectors
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.units import trained_events
 from recembed.protocols import Arrays
 from recembed.training.recency import Recency
 
@@ -56,6 +57,7 @@ class HistoryModel:
 
     def users(self, histories: Interactions) -> Vectors:
         """[n_users, dim]."""
+        histories = trained_events(histories, self.neighbours.known)
         return self.recency.pool(histories, self.neighbours.vectors)
 
     def arrays(self) -> Arrays:

@@ -14,7 +14,7 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
-from recembed.models.units import unit_matrix
+from recembed.models.units import trained_events, unit_matrix
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.select import rank
@@ -96,7 +96,7 @@ class ItemKNNModel:
         exclude: Sequences | None = None,
         allow: Mask | Sequences | None = None,
     ) -> TopK:
-        weights = self.recency.matrix(histories)
+        weights = self.recency.matrix(trained_events(histories, self.known))
 
         def scores(block: slice) -> Vectors:
             dense: Vectors = (weights[block] @ self.similarity).toarray()

@@ -12,16 +12,22 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.units import trained_events
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.select import rank
 from recembed.settings import check, setting
 from recembed.training.recency import Recency
 
+TIE = np.float32(1e-3)  # most that popularity adds: it parts the items of a basket, no habits
+
 
 @dataclass(frozen=True)
 class RepeatPurchase:
-    """Items of the user's own history by weighted count; all others below, by popularity."""
+    """Items of the user's own history by weighted count, equal ones by popularity; others below.
+
+    The others follow by popularity, with scores below 0.
+    """
 
     name: ClassVar[str] = "repeat"
     recency: Recency = setting(Recency(), "what one event of the history adds")
@@ -65,14 +71,14 @@ class RepeatModel:
         exclude: Sequences | None = None,
         allow: Mask | Sequences | None = None,
     ) -> TopK:
-        own = self.recency.matrix(histories)
-        share = self.counts / max(float(self.counts.sum()), 1.0)
-        least = float(own.data.min()) if own.nnz else 1.0
-        popular = share * np.float32(least / 2)  # below every item of a history
+        own = self.recency.matrix(trained_events(histories, self.known))
+        share = self.counts / max(float(self.counts.max(initial=0)), 1.0)
+        own.data *= 1 + TIE * share[own.indices]
+        popular = -1 / (1 + self.counts)  # below every item of a history, however old that is
 
         def scores(block: slice) -> Vectors:
             dense: Vectors = own[block].toarray()
-            dense += popular
+            np.copyto(dense, popular, where=dense == 0)
             return dense
 
         return rank(

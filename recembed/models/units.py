@@ -1,11 +1,18 @@
-"""The matrix that count-based models learn from: one row a user, or one row a group."""
+"""What models learn from and answer for: the matrix of units, and histories of known items."""
 
 from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 
+from recembed.arrays import Mask
 from recembed.data.interactions import Interactions
+
+
+def trained_events(histories: Interactions, known: Mask) -> Interactions:
+    """The histories without items that nobody trained: these would age and outweigh the others."""
+    kept = known[histories.rows]
+    return histories if kept.all() else histories.keep(kept)
 
 
 def unit_matrix(events: Interactions, unit: Literal["user", "group"]) -> sp.csr_matrix:
