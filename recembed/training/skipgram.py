@@ -27,6 +27,8 @@ TABLE, CLIP = 1024, np.float32(8.0)  # beyond +-8 the sigmoid is flat to 3e-4
 _GRID = (np.arange(TABLE, dtype=np.float64) + 0.5) / TABLE * 2 * float(CLIP) - float(CLIP)
 SIGMOID = (1 / (1 + np.exp(-_GRID))).astype(np.float32)
 SOFTPLUS = np.log1p(np.exp(_GRID)).astype(np.float32)  # the loss of a negative pair with score x
+# Numba's fastmath less nnan and ninf: with those a score that is NaN would index outside the tables.
+FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over, few to spread
 
 
@@ -68,7 +70,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
 ) -> Callable[..., tuple[float, int]]:
     """The compiled pass over a range of sequences; the arguments are its constants."""
 
-    @njit(fastmath=True, nogil=True, error_model="numpy", boundscheck=False, cache=True)
+    @njit(fastmath=FAST, nogil=True, error_model="numpy", boundscheck=False, cache=True)
     def run(  # noqa: C901, PLR0913 - the kernel's arguments are arrays alone
         values: Any,  # int32 [n]
         offsets: Any,  # int64 [m+1]
@@ -134,7 +136,8 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                         f = np.float32(0)
                         for d in range(dim):
                             f += x[d] * tile[k, d]
-                        f = min(max(f, -limit), limit)
+                        f = f if f < limit else limit  # NaN, too, ends at the limit
+                        f = f if f > -limit else -limit
                         if k == 0:
                             gain[k] = sigmoid[np.int32((CLIP - f) * scale)] * lr
                             loss += softplus[np.int32((CLIP - f) * scale)]
