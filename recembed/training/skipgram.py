@@ -27,7 +27,7 @@ TABLE, CLIP = 1024, np.float32(8.0)  # beyond +-8 the sigmoid is flat to 3e-4
 _GRID = (np.arange(TABLE, dtype=np.float64) + 0.5) / TABLE * 2 * float(CLIP) - float(CLIP)
 SIGMOID = (1 / (1 + np.exp(-_GRID))).astype(np.float32)
 SOFTPLUS = np.log1p(np.exp(_GRID)).astype(np.float32)  # the loss of a negative pair with score x
-# Numba's fastmath less nnan and ninf: with those a score that is NaN would index outside the tables.
+# fastmath less nnan and ninf: with those, a score that is NaN would index outside the tables
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over, few to spread
 
@@ -173,7 +173,7 @@ def train(
 ) -> Tables:
     """Train both tables on all sequences. One thread and one seed give the same bytes.
 
-    Raises: DataError if no sequence has two values, or if the loss stops being a number.
+    Raises: DataError if no sequence has two values, or if training diverges.
     Source: Mikolov et al. 2013 (arXiv 1310.4546); item2vec: Barkan, Koenigstein 2016.
     """
     counts = np.bincount(corpus.values, minlength=n_rows)
@@ -223,7 +223,7 @@ def train(
                 note = f"epoch {epoch + 1}/{setting.epochs}, loss {loss / max(pairs, 1):.4f}"
                 task.advance(tokens, note)
             tables.losses.append(loss / max(pairs, 1))
-            _check_finite(tables, epoch, setting)
+            _check_sane(tables, epoch, setting)
     return tables
 
 
@@ -234,9 +234,10 @@ def _chunks(corpus: Sequences) -> NDArray[np.int64]:
     return np.unique(np.append(np.minimum(edges, len(corpus)), len(corpus)))
 
 
-def _check_finite(tables: Tables, epoch: int, setting: SkipGram) -> None:
+def _check_sane(tables: Tables, epoch: int, setting: SkipGram) -> None:
     probe = float(tables.inputs.sum(dtype=np.float64) + tables.outputs.sum(dtype=np.float64))
-    if not np.isfinite(probe + tables.losses[-1]):
+    untrained = (setting.negatives + 1) * np.log(2)  # the loss of a pair when all scores are 0
+    if not np.isfinite(probe) or not tables.losses[-1] < 2 * untrained:
         raise DataError(
             f"training diverged in epoch {epoch + 1} at learning_rate {setting.learning_rate}: "
             f"set it lower (word2vec's default is 0.025)"
