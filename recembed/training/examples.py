@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows, offsets_of, ranges, stable_order
+from recembed.arrays import Mask, offsets_of, ranges, run_starts, stable_order
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
@@ -47,8 +47,8 @@ class Examples:
         events = _with_whole_groups(events)
         group = events.group
         assert group is not None  # sentences() refused a log without groups
-        edges = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
-        sizes = np.diff(np.append(edges, len(group)))
+        edges = run_starts(group)
+        sizes = np.diff(edges, append=len(group))
         kept = (sizes > 1) | (edges > begin[edges])
         return cls(events, unit, reach, edges[kept], sizes[kept], begin[edges[kept]])
 
@@ -106,10 +106,10 @@ def _with_whole_groups(events: Interactions) -> Interactions:
     sentences = events.sentences("group")  # also says so where there are no groups
     group = events.group
     assert group is not None
-    first: Rows = np.full(int(group.max()) + 1, -1, np.int64)
-    first[group[::-1]] = np.arange(len(group))[::-1]
-    if len(sentences) == 1 + int((group[1:] != group[:-1]).sum()):
+    if len(sentences) == len(run_starts(group)):
         return events
+    first = np.zeros(int(group.max()) + 1, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
     order = stable_order(first[group])
     moved = {name: column[order] for name, column in events.columns().items()}
     laid = Sequences(events.rows[order], events.events.offsets)
