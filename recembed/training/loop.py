@@ -19,6 +19,8 @@ from recembed.training.losses import full_softmax
 from recembed.training.recency import Recency
 from recembed.training.towers import HistoryTower, ItemTower
 
+WORST = 10.0  # times the loss of guessing: Adam's steps can blow up vectors that stay finite
+
 
 @dataclass(frozen=True)
 class Towers:
@@ -56,7 +58,7 @@ def train(
     the first is 1 and of the second is the item's bias, so that a weighted mean of the first times
     the second is the trained score.
 
-    Raises: DataError if the loss stops being a number.
+    Raises: DataError if training diverges.
     """
     device = _device(machine)
     rows = np.flatnonzero(catalogue.known)
@@ -85,15 +87,21 @@ def train(
                 optimiser.step()
                 schedule.step()
                 value = float(loss.detach())
-                if not np.isfinite(value):
-                    raise DataError(
-                        f"training diverged in epoch {epoch + 1} at learning_rate "
-                        f"{setting.learning_rate}: set it lower"
-                    )
+                _check_sane(value < WORST * np.log(len(rows) + 1), epoch, setting)
                 note = f"epoch {epoch + 1}/{setting.epochs}, loss {value:.3f}"
                 task.advance(batch.histories.n_users, note)
         with torch.no_grad():
-            return _export(items, users, rows, len(compact))
+            tables = _export(items, users, rows, len(compact))
+    _check_sane(all(np.isfinite(one).all() for one in tables), setting.epochs - 1, setting)
+    return tables
+
+
+def _check_sane(sane: bool, epoch: int, setting: Towers) -> None:
+    if not sane:
+        raise DataError(
+            f"training diverged in epoch {epoch + 1} at learning_rate {setting.learning_rate}: "
+            "set it lower"
+        )
 
 
 def _export(

@@ -91,7 +91,7 @@ def test_groups_that_interleave_are_laid_out_in_order_of_their_first_event():
 
 
 def test_groups_of_a_log_without_groups_say_what_to_do():
-    with pytest.raises(DataError, match="no groups: name their column with --group"):
+    with pytest.raises(DataError, match="no groups: name their column"):
         Examples.of(events_of([[0, 1]]), "group", reach=9)
 
 
