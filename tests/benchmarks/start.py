@@ -129,9 +129,9 @@ def demo_report(out: Path) -> tuple[dict[str, float], dict[str, float]]:
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
     recall = {name: each["recall@10"]["mean"] for name, each in report["models"].items()}
     audits = {
-        name: each["annoy_recall"]
-        for name, each in report["details"].items()
-        if "annoy_recall" in each
+        told["model"]: told["index"]["audit"]["recall"]
+        for told in report["setting"]["caller"]["runs"]
+        if told.get("index")
     }
     if not {"item2vec", "als"} <= recall.keys() or not audits:
         raise BenchError("the demo's report lacks item2vec, als or the recall of Annoy")

@@ -1,0 +1,145 @@
+"""Choose the demo's settings: the same number of random trials for every model, on valid baskets.
+
+    .venv/bin/python tests/benchmarks/demo_search.py [MODEL ...]
+
+Trials are drawn by a fixed seed. Each model trains on what lies before the valid part, the two
+weeks before the test part, and is measured on the valid baskets through exact search. The test
+part is never read. All trials go into demo_search.json beside this file; an interrupted search
+goes on where it stopped.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recembed.data.read import read_log
+from recembed.data.split import split
+from recembed.demo import DATA, SETTINGS, TEST, VALID
+from recembed.evaluation.cases import cases
+from recembed.evaluation.runner import evaluate
+from recembed.models.popularity import Popularity, PopularityModel
+from recembed.models.ranker import VectorRanker, with_fallback
+from recembed.models.registry import estimator
+from recembed.models.stored import has_vectors
+from recembed.protocols import Machine
+from recembed.search.exact import ExactIndex
+from recembed.seed import rng
+
+TRIALS, METRIC = 12, "recall@10"
+RESULTS = Path(__file__).with_name("demo_search.json")
+Draw = Callable[[np.random.Generator], Any]
+
+
+def one_of(*values: Any) -> Draw:
+    """Each value alike."""
+    return lambda random: values[int(random.integers(len(values)))]
+
+
+def between(low: float, high: float) -> Draw:
+    """Evenly between two numbers."""
+    return lambda random: round(float(random.uniform(low, high)), 4)
+
+
+def log_between(low: float, high: float) -> Draw:
+    """Evenly in the logarithm."""
+    return lambda random: float(f"{math.exp(random.uniform(math.log(low), math.log(high))):.3g}")
+
+
+PAST: dict[str, Draw] = {
+    "recency.decay": between(0.94, 0.995),
+    "recency.past": log_between(0.03, 0.5),
+}
+SPACES: dict[str, dict[str, Draw]] = {
+    "popularity": {"days": log_between(2, 365)},
+    "repeat": {"recency.decay": between(0.8, 1.0)},
+    "item-knn": {
+        "unit": one_of("group"),
+        "similarity": one_of("cosine", "tfidf", "bm25"),
+        "neighbours": one_of(100, 200, 400, 800),
+        "k1": log_between(0.2, 5),
+        "b": between(0, 1),
+        **PAST,
+    },
+    "als": {
+        "unit": one_of("group", "user"),
+        "dim": one_of(64, 128, 192),
+        "regularization": log_between(0.1, 100),
+        "alpha": log_between(1, 40),
+        "iterations": one_of(5, 10),
+        **PAST,
+    },
+    "item2vec": {
+        "unit": one_of("group"),
+        "window": one_of(5, 10, 20),
+        "shrink": one_of(True, False),
+        "dim": one_of(64, 128, 192),
+        "negatives": one_of(5, 10),
+        "exponent": between(0, 1),
+        "subsample": one_of(0.0, 1e-3, 1e-4),
+        "epochs": one_of(5, 8),
+        "learning_rate": log_between(0.02, 0.1),
+        "blend": one_of(0.5, 1.0, 2.0, 4.0),
+        "min_count": one_of(1, 3, 5),
+        **PAST,
+    },
+    "two-tower": {
+        "unit": one_of("group"),
+        "dim": one_of(64, 96),
+        "features": one_of("", "product_category", "product_category,product_type"),
+        "epochs": one_of(2, 3),
+        "batch_size": one_of(256),
+        "learning_rate": log_between(0.01, 0.06),
+        "dropout": one_of(0.0, 0.1, 0.3),
+        "reach": one_of(50, 100),
+        "min_count": one_of(15, 20, 30),
+        **PAST,
+    },
+}
+
+
+def main(names: list[str]) -> None:
+    """Search, and print the best setting of each model."""
+    log = read_log(DATA)
+    parts = split(log, TEST, VALID)
+    train, asked = parts.fitted("valid"), cases(parts, "valid")
+    popular = Popularity().fit(train)
+    for name in names or SPACES:
+        trials = found_so_far().get(name, [])
+        for trial in range(len(trials), TRIALS):
+            random = rng(0, "demo-search", name, trial)
+            values = {key: draw(random) for key, draw in SPACES[name].items()}
+            begin = time.perf_counter()
+            model = estimator(name, values).fit(train, machine=Machine(threads=1))
+            seconds = time.perf_counter() - begin
+            ranker = VectorRanker(model, ExactIndex(model.items)) if has_vectors(model) else model
+            if not isinstance(model, PopularityModel):
+                ranker = with_fallback(ranker, popular)
+            found = evaluate({name: ranker}, asked, ks=(10,), repeats=True).models[name]
+            kept = {metric: round(found[metric].mean, 5) for metric in (METRIC, "ndcg@10")}
+            trials.append({"setting": values, **kept, "train_seconds": round(seconds, 1)})
+            results = found_so_far() | {name: trials}
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            sys.stderr.write(f"{name} {trial + 1}/{TRIALS}: {kept} {seconds:.0f} s {values}\n")
+        sys.stdout.write(f"{name}: {json.dumps(best(trials))}\n")
+
+
+def found_so_far() -> dict[str, list[dict[str, Any]]]:
+    """The trials of each model."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def best(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """The setting with the highest metric."""
+    chosen: dict[str, Any] = max(trials, key=lambda trial: trial[METRIC])["setting"]
+    return chosen
+
+
+if __name__ == "__main__":
+    assert set(SPACES) == set(SETTINGS)
+    main(sys.argv[1:])
