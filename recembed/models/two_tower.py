@@ -60,6 +60,8 @@ class TwoTower:
 
         events = log.interactions
         known = events.counts() >= self.min_count
+        if not known.any():
+            raise DataError(f"no item has {self.min_count} events: set min_count lower")
         if self.features and log.items is None:
             raise DataError(f"features {', '.join(self.features)} need an item table (--items)")
         categories = Sequences(np.zeros(0, np.int32), np.zeros(events.n_items + 1, np.int64))
