@@ -47,6 +47,8 @@ def stable_order(keys: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _radix_order(keys: NDArray[np.integer]) -> NDArray[np.int64]:
+    if keys.dtype.itemsize <= 2:
+        return np.argsort(keys, kind="stable")
     order = np.argsort((keys % RADIX).astype(np.uint16), kind="stable")
     high = keys // RADIX
     while len(keys) and high.max() > 0:

@@ -24,6 +24,9 @@ class Task:
     def close(self) -> None:
         """Say that the work ended."""
 
+    def abandon(self) -> None:
+        """Leave the terminal as it was: an error speaks for itself."""
+
 
 class _Lines(Task):
     def __init__(self, label: str, total: int, unit: str) -> None:
@@ -69,6 +72,9 @@ class _Bar(Task):
     def close(self) -> None:
         self.bar.close()
 
+    def abandon(self) -> None:
+        self.bar.close()
+
 
 class Progress:
     """How long work speaks. `mode`: "bar", "lines", "quiet", or "auto" (a bar on a terminal)."""
@@ -84,8 +90,10 @@ class Progress:
         task = kinds.get(self.mode, Task)(label, total, unit)
         try:
             yield task
-        finally:
-            task.close()
+        except BaseException:
+            task.abandon()
+            raise
+        task.close()
 
     def say(self, text: str) -> None:
         """One line of news."""

@@ -58,8 +58,10 @@ def flat(owner: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def change(owner: T, values: Mapping[str, Any]) -> T:
+def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") -> T:
     """A copy with values set by (dotted) name or nested mapping; text is read as the field's type.
+
+    what: what messages call a field.
 
     Raises: DataError for an unknown name (with the nearest ones) or a value of the wrong type.
     """
@@ -70,7 +72,7 @@ def change(owner: T, values: Mapping[str, Any]) -> T:
         head, _, rest = name.partition(".")
         if head not in known:
             near = difflib.get_close_matches(head, known, 3) or sorted(known)
-            raise DataError(f"no hyperparameter {name!r}; there is {', '.join(near)}")
+            raise DataError(f"no {what} {name!r}; there is {', '.join(near)}")
         now = changed.get(head, getattr(owner, head))
         if dataclasses.is_dataclass(now):
             inner = {rest: value} if rest else _mapping(name, value)
@@ -96,11 +98,17 @@ def _read(name: str, kind: Any, value: Any) -> Any:
             return None
         return _read(name, next(one for one in arguments if one is not type(None)), value)
     if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        return tuple(part for part in parts if part)
+        return _texts(name, value)
     if origin is Literal:
         return value
     return _scalar(name, kind, value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise DataError(f"{name} is a list of text, {value!r} is not")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def _scalar(name: str, kind: type, value: Any) -> Any:
@@ -114,9 +122,9 @@ def _scalar(name: str, kind: type, value: Any) -> Any:
         return value
     try:
         read = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong from None
-    if kind is int and not isinstance(value, str) and read != value:
+    if isinstance(value, bool) or (kind is int and not isinstance(value, str) and read != value):
         raise wrong
     return read
 

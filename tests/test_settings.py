@@ -1,0 +1,146 @@
+"""Hyperparameters by name, from text, within their ranges."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recembed.errors import DataError
+from recembed.settings import as_dict, change, check, described, flat, setting
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = setting(0.5, "a share", low=0.0, high=1.0)
+    last: int | None = setting(None, "the last N", low=1)
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True)
+class Outer:
+    kind: Literal["red", "green"] = setting("red", "a colour")
+    size: int = setting(4, "how many", low=1, high=9)
+    deep: bool = setting(True, "whether deep")
+    names: tuple[str, ...] = setting((), "columns")
+    part: Inner = setting(Inner(), "a part")
+
+    def __post_init__(self):
+        check(self)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("kind", "green", "green"),
+        ("size", "7", 7),
+        ("size", 7.0, 7),
+        ("deep", "false", False),
+        ("deep", "No", False),
+        ("deep", "YES", True),
+        ("deep", "1", True),
+        ("deep", False, False),
+        ("names", "a,b", ("a", "b")),
+        ("names", "a, b ", ("a", "b")),
+        ("names", "", ()),
+        ("names", ["a", "b"], ("a", "b")),
+        ("part.rate", "1e-2", 0.01),
+        ("part.rate", 1, 1.0),
+        ("part.last", "none", None),
+        ("part.last", None, None),
+        ("part.last", "12", 12),
+    ],
+)
+def test_text_and_json_become_the_fields_type(name, text, value):
+    found = flat(change(Outer(part=Inner(last=3)), {name: text}))[name]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_flat_gives_every_name_and_nothing_else_moves():
+    one = Outer()
+    other = change(one, {"part.rate": "0.25", "part.last": "2", "size": "3"})
+    assert flat(one) == {
+        "kind": "red", "size": 4, "deep": True, "names": (), "part.rate": 0.5, "part.last": None,
+    }  # fmt: skip
+    assert flat(other) == flat(one) | {"size": 3, "part.rate": 0.25, "part.last": 2}
+    assert one == Outer()
+    assert as_dict(other)["part"] == {"rate": 0.25, "last": 2}
+    assert change(one, as_dict(other)) == other
+    assert change(one, flat(other)) == other
+    assert change(one, {"part": {"rate": 0.25}, "part.last": 2, "size": 3}) == other
+
+
+@given(
+    st.sampled_from(["red", "green"]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.floats(0, 1),
+    st.none() | st.integers(1, 10**6),
+)
+def test_what_a_setting_prints_sets_it_again(kind, size, deep, rate, last):
+    made = Outer(kind=kind, size=size, deep=deep, part=Inner(rate=rate, last=last))
+    texts = {name: str(value) for name, value in flat(made).items() if name != "names"}
+    assert change(Outer(), texts) == made
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sise": 3}, "no hyperparameter 'sise'; there is size"),
+        ({"part.raet": 3}, "no hyperparameter 'raet'; there is rate"),
+        ({"xyz": 3}, "no hyperparameter 'xyz'; there is deep, kind, names, part, size"),
+        ({"size.deep": 3}, "size has no parts: there is no 'size.deep'"),
+        ({"part": "3"}, "part has parts: set them as part.PART=VALUE"),
+        ({"size": "many"}, "size is of type int, 'many' is not"),
+        ({"size": "1.5"}, "size is of type int, '1.5' is not"),
+        ({"size": 1.5}, "size is of type int, 1.5 is not"),
+        ({"size": float("inf")}, "size is of type int, inf is not"),
+        ({"size": None}, "size is of type int, None is not"),
+        ({"size": True}, "size is of type int, True is not"),
+        ({"part.rate": "fast"}, "rate is of type float, 'fast' is not"),
+        ({"deep": "maybe"}, "deep is of type bool, 'maybe' is not"),
+        ({"deep": 1}, "deep is of type bool, 1 is not"),
+        ({"names": 5}, "names is a list of text, 5 is not"),
+        ({"names": [5]}, "names is a list of text, [5] is not"),
+        ({"size": "0"}, "size must be at least 1, not 0"),
+        ({"size": 10}, "size must be at most 9, not 10"),
+        ({"part.rate": "nan"}, "rate must be at least 0.0, not nan"),
+        ({"part.rate": 1.1}, "rate must be at most 1.0, not 1.1"),
+        ({"part.last": 0}, "last must be at least 1, not 0"),
+        ({"kind": "blue"}, "kind is one of red, green, not 'blue'"),
+        ({"kind": None}, "kind is one of red, green, not None"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_line(values, message):
+    with pytest.raises(DataError) as error:
+        change(Outer(), values)
+    assert str(error.value) == message
+
+
+def test_both_ends_of_a_range_are_allowed():
+    for size in (1, 9):
+        assert Outer(size=size).size == size
+    for rate in (0.0, 1.0):
+        assert Inner(rate=rate).rate == rate
+
+
+def test_a_dataclass_made_by_hand_is_held_to_the_same_ranges():
+    with pytest.raises(DataError, match="size must be at most 9, not 10"):
+        Outer(size=10)
+    with pytest.raises(DataError, match="kind is one of red, green, not 'blue'"):
+        Outer(kind="blue")
+
+
+def test_a_description_has_default_range_and_meaning():
+    assert described(Outer()) == [
+        "kind = 'red' red|green: a colour",
+        "size = 4 1..9: how many",
+        "deep = True: whether deep",
+        "names = (): columns",
+        "part.rate = 0.5 0.0..1.0: a share",
+        "part.last = None >= 1: the last N",
+    ]
