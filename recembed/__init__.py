@@ -29,7 +29,9 @@ def __getattr__(name: str) -> Any:
         return import_module("recembed.pipeline.datasets")
     if name not in _PLACES:
         raise AttributeError(f"module 'recembed' has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    found = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = found  # importing recembed.demo puts the module here under the same name
+    return found
 
 
 def __dir__() -> list[str]:

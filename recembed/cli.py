@@ -68,6 +68,7 @@ def cli() -> None:
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
 @click.option("--test", type=RULE, default="last:1", show_default=True, help="What is held out.")
 @click.option("--valid", type=RULE, default=None, help="What is held out for choosing settings.")
+@click.option("--tune", is_flag=True, help="Train without the valid part, to evaluate on it.")
 @click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
 @click.option("--items", type=click.Path(), default=None, help="Table of items: text, categories.")
 @click.option("--users", type=click.Path(), default=None, help="Table of users.")
@@ -179,7 +180,7 @@ def _vocabularies(run: str) -> tuple[Any, Any]:
     from recembed.run.folder import Run
     from recembed.run.log import load_log
 
-    events = load_log(Run.open(run))[0].interactions
+    events = load_log(Run.open(run, verify=False))[0].interactions
     return events.users, events.items
 
 
@@ -288,5 +289,6 @@ def main() -> None:
         click.echo(f"recembed: out of memory: {error}", err=True)
         sys.exit(1)
     except OSError as error:
-        click.echo(f"recembed: {error.strerror or error}: {error.filename or ''}", err=True)
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"recembed: {error.strerror or error}{where}", err=True)
         sys.exit(1)

@@ -106,7 +106,7 @@ def _parts(folder: Path) -> Table:
     parts = [path for path in below if not path.name.startswith(("_", "."))]
     if not parts:
         raise DataError(f"the folder {folder} has no Parquet files (*.parquet)")
-    return _parquet(parts, folder.name)
+    return _parquet(parts, folder.name or str(folder))
 
 
 def _parquet(paths: list[Path], name: str) -> Table:

@@ -100,7 +100,7 @@ class Interactions:
         if unit == "user":
             return self.events
         if self.group is None:
-            raise DataError("this log has no groups: name their column with --group")
+            raise DataError("this log has no groups: name their column (--columns group=COLUMN)")
         order = stable_order(self.group)
         sizes = np.bincount(self.group[order]) if len(order) else np.zeros(0, np.int64)
         return Sequences(self.rows[order], offsets_of(sizes[sizes > 0]))

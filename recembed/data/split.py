@@ -259,7 +259,7 @@ def _groups(events: Interactions, rule: Rule) -> NDArray[np.int64]:
     if events.group is None:
         raise DataError(
             f"{rule} needs groups (baskets, sessions), this log has {_columns(events)}: "
-            f"name their column with --group"
+            f"name their column (--columns group=COLUMN)"
         )
     return events.group
 

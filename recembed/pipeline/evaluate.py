@@ -1,5 +1,6 @@
 """Evaluate runs on what they did not train on."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,7 +13,7 @@ from recembed.evaluation.cases import cases
 from recembed.evaluation.report import Report
 from recembed.evaluation.runner import evaluate as measure
 from recembed.models.stored import ranker_of
-from recembed.pipeline.train import machine_of
+from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
 from recembed.protocols import Machine, Ranker
 from recembed.run.folder import Run, writing
@@ -46,14 +47,20 @@ def evaluate(
         raise DataError("name at least one run to evaluate")
     if out is None and len(folders) > 1:
         raise DataError(f"{len(folders)} runs need a folder for their report: name it (--out)")
+    if index not in (None, "exact", "annoy", "both"):
+        raise DataError(f"index is 'exact', 'annoy' or 'both', not {index!r}")
+    check_seed(seed)
+    _check_folder(out)
     machine = machine_of(threads, "auto")
     opened = [Run.open(folder) for folder in folders]
     log, part = load_log(opened[0])
-    parts = _split(opened, (log, part), on)
+    try:
+        parts, names = _split(opened, (log, part), on), _names(opened)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"the facts of a run are not whole ({error}): train again") from error
     rankers: dict[str, Ranker] = {}
-    for run in opened:
-        for name, ranker in _rankers(run, index, (log, part), machine).items():
-            rankers[name if name not in rankers else f"{name} ({run.folder.name})"] = ranker
+    for run, name in zip(opened, names, strict=True):
+        rankers |= _rankers(run, name, index, (log, part), machine)
     report = measure(
         rankers,
         cases(parts, on, seed=seed),
@@ -62,7 +69,7 @@ def evaluate(
         memory=machine.memory,
         setting={
             "split": parts.counts,
-            "runs": [{**_told(run.facts), "folder": run.folder.name} for run in opened],
+            "runs": [{**_told(run.facts), "folder": _called(run)} for run in opened],
         },
         progress=Progress("quiet" if quiet else "auto"),
     )
@@ -94,15 +101,34 @@ def _split(runs: list[Run], stored: tuple[Any, Parts], on: Part) -> Split:
     parts = Split(*stored, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"])
     for run in runs:
         if run.facts["trained"] > parts.code(on):
-            raise RunError(f"{run.folder} was trained on its {on} part: it says nothing there")
+            how = "with --tune" if on == "valid" else "without --refit"
+            raise RunError(
+                f"{run.folder} was trained on its {on} part, so it proves nothing there: "
+                f"train {how}"
+            )
     return parts
 
 
+def _names(runs: list[Run]) -> list[str]:
+    """What the report calls each run: its model, with its folder where others have the same."""
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise DataError("a run is named twice: name each once")
+    models = [str(run.facts["model"]) for run in runs]
+    called = [f"{model} ({_called(run)})" for model, run in zip(models, runs, strict=True)]
+    paths = [f"{model} ({run.folder})" for model, run in zip(models, runs, strict=True)]
+    counts = Counter([*models, *called, *paths])
+    ways = zip(models, called, paths, strict=True)
+    return [next((name for name in way if counts[name] == 1), way[-1]) for way in ways]
+
+
+def _called(run: Run) -> str:
+    return run.folder.resolve().name
+
+
 def _rankers(
-    run: Run, index: Indices | None, loaded: tuple[Any, Parts], machine: Machine
+    run: Run, name: str, index: Indices | None, loaded: tuple[Any, Parts], machine: Machine
 ) -> dict[str, Ranker]:
     """The run's rankers by the name of their row."""
-    name = str(run.facts["model"])
     if index is None:
         return {name: ranker_of(run, machine=machine, loaded=loaded)[0]}
     found: dict[str, Ranker] = {}
@@ -117,6 +143,14 @@ def _told(facts: dict[str, Any]) -> dict[str, Any]:
     """What a report says of a run: how it was trained, and the audit of its index."""
     names = ("model", "setting", "seed", "train_seconds", "threads", "trained", "index")
     return {name: facts[name] for name in names if name in facts}
+
+
+def _check_folder(out: str | Path | None) -> None:
+    """Before the work, not after it. Raises: DataError if OUT can be no folder."""
+    place = None if out is None else Path(out)
+    nearest = place and next(each for each in (place, *place.absolute().parents) if each.exists())
+    if nearest and not nearest.is_dir():
+        raise DataError(f"{out} cannot be a folder for the report: {nearest} is a file")
 
 
 def _write(report: Report, out: str | Path | None, run: Run) -> None:

@@ -41,6 +41,8 @@ def export(
     if not has_vectors(model):
         raise RunError(f"{opened.facts['model']} has no vectors to export")
     if form == "index":
+        if what != "items":
+            raise DataError(f"the index holds items, not {what}: leave what out")
         return _index(opened, model, target)
     vocabulary, vectors = _vectors(opened, model, what)
     if form == "parquet":
@@ -115,6 +117,8 @@ def _whole(target: Path) -> Iterator[Path]:
     """A file beside `target` that takes its place once it is whole."""
     if not target.parent.is_dir():
         raise DataError(f"there is no folder {target.parent} to write {target.name} into")
+    if target.is_dir():
+        raise DataError(f"{target} is a folder: name a file")
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield beside

@@ -10,7 +10,7 @@ import numpy as np
 from recembed.arrays import Vectors
 from recembed.errors import DataError, RunError
 from recembed.models.stored import has_vectors, ranker_of
-from recembed.pipeline.train import machine_of
+from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
 from recembed.protocols import VectorModel
 from recembed.run.folder import Run, writing
@@ -44,6 +44,10 @@ def index(
         raise DataError(f"kind is 'annoy' or 'exact', not {kind!r}")
     if not 0 < target_recall <= 1:
         raise DataError(f"target_recall is a share above 0 and up to 1, not {target_recall}")
+    for name, value in {"k": k, "trees": trees, "threads": threads}.items():
+        if value < 1:  # Annoy takes 0 and less for "as you like", without end
+            raise DataError(f"{name} must be at least 1, not {value}")
+    check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
     with writing(run, new=False) as writer:
         opened = Run.open(run)
@@ -63,7 +67,7 @@ def index(
             seed=seed,
             threads=threads,
         )
-        with TemporaryDirectory(dir=opened.folder, prefix=".index-") as scratch:
+        with TemporaryDirectory(dir=writer.scratch) as scratch:
             path, meta, search_k, audit, tried = best_annoy(
                 model.items,
                 _queries(opened, model, seed),
@@ -82,6 +86,8 @@ def index(
 def _queries(run: Run, model: VectorModel, seed: int) -> Vectors:
     """Vectors of users drawn from those with a history in what was trained on."""
     log, part = load_log(run)
+    if "trained" not in run.facts:
+        raise RunError(f"the facts of {run.folder} are not whole (trained): train again")
     histories = log.interactions.keep(part < run.facts["trained"])
     there = np.flatnonzero(histories.events.sizes > 0)
     if len(there) > QUERIES:

@@ -12,7 +12,7 @@ from recembed.data.files import Source
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
-from recembed.data.split import TEST, Split, split
+from recembed.data.split import TEST, VALID, Split, split
 from recembed.errors import DataError
 from recembed.models import registry
 from recembed.progress import Progress
@@ -22,6 +22,7 @@ from recembed.run.log import Parts, store_log
 from recembed.settings import as_dict, change
 
 EVERYTHING = TEST + 1
+SEEDS = 1 << 32  # NumPy's older generators, which implicit draws from, take no more
 REPEATS = 0.05  # logs with a larger share of repeated events are habits: seen items may come back
 
 
@@ -33,6 +34,7 @@ def train(
     set: Mapping[str, Any] | None = None,
     test: str | None = "last:1",
     valid: str | None = None,
+    tune: bool = False,
     refit: bool = False,
     items: Source | None = None,
     users: Source | None = None,
@@ -50,15 +52,22 @@ def train(
     """Read LOG, hold a part out, train on the rest, and write the run folder OUT.
 
     log: a file, a folder of Parquet, a frame, a table, "dataset:NAME", or a Log that was read
-    (then the options that read one do nothing). set: hyperparameters by
-    dotted name. test, valid: rules of data.split, None holds nothing out. refit: train on the
-    whole log, for serving. seen: whether items of a history may be recommended again; auto: if at
-    least 5 % of the log's events repeat an earlier one.
+    (then the options that read one do nothing). set: hyperparameters by dotted name. test, valid:
+    rules of data.split, None holds nothing out. The model trains on all but the test part; tune:
+    leave the valid part out too, to be evaluated on it; refit: train on the whole log, for
+    serving. seen: whether items of a history may be recommended again; auto: if at least 5 % of
+    the log's events repeat an earlier one.
 
     Raises: DataError for what is wrong with the log or the options; RunError for the folder.
     """
+    check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
+    machine = machine_of(threads, device)
     estimator = registry.estimator(model, set)  # a typo should not cost the reading of a log
+    if test is None and valid is not None:
+        raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
+    if tune and (refit or valid is None):
+        raise DataError("tune leaves the valid part out of training: name its rule, and no refit")
     data = (
         log
         if isinstance(log, Log)
@@ -66,25 +75,27 @@ def train(
             log,
             items=items,
             users=users,
-            columns=change(Columns(), columns or {}),
+            columns=change(Columns(), columns or {}, "column role"),
             min_user=min_user,
             min_item=min_item,
             repeats=repeats,
         )
     )
     parts = None if test is None else split(data, test, valid, seed=seed, file_order=file_order)
+    data = data if parts is None else parts.log  # which is in order, if file_order says so
     facts = {
         "split": None if parts is None else _described(parts, file_order),
         "repeats": _may_repeat(data.interactions, seen),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
-    trained = EVERYTHING if refit or parts is None else TEST  # the parts below it were trained on
+    # the parts below it are trained on
+    trained = EVERYTHING if refit or parts is None else VALID if tune else TEST
     return fit_into(
         out,
         (data, part),
         estimator,
         facts | {"trained": trained, "seed": seed},
-        machine=machine_of(threads, device),
+        machine=machine,
         progress=progress,
     )
 
@@ -125,8 +136,16 @@ def fit_into(
     return Run.open(out)
 
 
+def check_seed(seed: int) -> None:
+    """Raises: DataError for a seed that not all generators take."""
+    if not 0 <= seed < SEEDS:
+        raise DataError(f"seed is a whole number from 0 to {SEEDS - 1}, not {seed}")
+
+
 def machine_of(threads: int | None, device: Literal["auto", "cpu", "cuda"]) -> Machine:
     """What a verb may use: all cores unless `threads` says otherwise."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise DataError(f"device is 'auto', 'cpu' or 'cuda', not {device!r}")
     if threads is None:
         return Machine(device=device)
     if threads < 1:

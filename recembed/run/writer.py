@@ -44,6 +44,11 @@ class Writer:
         self._manifest = manifest
         self._staged: dict[str, tuple[Path, str]] = {}
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for what is made on the way; it goes when writing ends."""
+        return self.folder / STAGING
+
     def arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Store named arrays of numbers (safetensors)."""
         dense = {key: np.asarray(array, order="C") for key, array in arrays.items()}
@@ -84,11 +89,13 @@ class Writer:
         """
         if not NAME.fullmatch(name) or not EXTENSION.fullmatch(ext):
             raise RunError(f"{name!r} with extension {ext!r} is no name: use a-z, 0-9, _, - and .")
-        path = self.folder / STAGING / f"{name}.{ext}"
+        path = self.scratch / f"{name}.{ext}"
         with _disk(self.folder):
             yield path
             if not path.is_file():
                 raise RunError(f"nothing was written to {path}")
+            # safetensors lets only the owner read: as open as the umask left the folder
+            path.chmod(self.scratch.stat().st_mode & 0o666)
             _sync(path)
         self._staged[name] = (path, ext)
 
@@ -115,7 +122,7 @@ class Writer:
             for name, (path, _) in self._staged.items():
                 path.replace(self.folder / files[name].file)
             _sync(self.folder)
-            fresh = self.folder / STAGING / MANIFEST
+            fresh = self.scratch / MANIFEST
             fresh.write_bytes(content)
             _sync(fresh)
             fresh.replace(self.folder / MANIFEST)
@@ -179,7 +186,7 @@ def _held(folder: Path) -> Iterator[None]:
     with _disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         fresh = not (folder / LOCK).exists()
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         _lock(lock, folder)
         try:

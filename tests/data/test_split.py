@@ -189,7 +189,7 @@ def test_rules_say_which_column_is_missing():
     bare = Log(build(pa.array(["u", "u"]), pa.array(["a", "b"]), order="position"))
     with pytest.raises(DataError, match="time:-1d needs times, this log has only users and items"):
         split(bare, "time:-1d")
-    with pytest.raises(DataError, match=r"groups:0\.5 needs groups .* --group"):
+    with pytest.raises(DataError, match=r"groups:0\.5 needs groups .*--columns group="):
         split(bare, "groups:0.5")
     assert held(split(bare, "last:1")) == [("u", "b")]
 
