@@ -28,9 +28,9 @@ SMALL = {
     "item2vec": {"dim": 8, "negatives": 3, "epochs": 15, "learning_rate": 0.05},
     "two-tower": {
         "dim": 16,
-        "epochs": 8,
-        "batch_size": 64,
-        "learning_rate": 0.01,
+        "epochs": 4,
+        "batch_size": 96,
+        "learning_rate": 0.03,
         "features": ("colour", "tags"),
     },
     "als": {"dim": 16, "iterations": 5},
