@@ -5,17 +5,19 @@ Only click is imported here, so that help comes at once; a verb's modules load w
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 import recembed
 from recembed.errors import RecembedError
 
+FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)  # what click decorates
 
-class Pair(click.ParamType[tuple[str, str]]):
+
+class Pair(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
     """NAME=VALUE."""
 
     name = "name=value"
@@ -30,7 +32,7 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-class Rule(click.ParamType[str | None]):
+class Rule(click.ParamType):  # type: ignore[type-arg]
     """A rule that holds events out; "none" holds nothing out."""
 
     name = "rule"
@@ -40,18 +42,20 @@ class Rule(click.ParamType[str | None]):
         return None if value == "none" else str(value)
 
 
+def choice(name: str, words: str, default: str | None, help: str) -> Callable[[FC], FC]:
+    """An option that takes one of a few words, told apart by |."""
+    kind = click.Choice(words.split("|"))
+    return click.option(name, type=kind, default=default, show_default=True, help=help)
+
+
 PAIR, RULE = Pair(), Rule()
 quiet = click.option("--quiet", is_flag=True, help="No progress.")
 threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
 seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
 run = click.argument("run", type=click.Path())
 number = click.option("--k", "-k", default=10, show_default=True, help="Length of each list.")
-seen = click.option(
-    "--seen",
-    type=click.Choice(["auto", "allow", "exclude"]),
-    default="auto",
-    show_default=True,
-    help="Whether items of a history may be recommended again.",
+seen = choice(
+    "--seen", "auto|allow|exclude", "auto", "Whether items of a history may be recommended again."
 )
 
 
@@ -80,24 +84,17 @@ def cli() -> None:
 )
 @click.option("--min-user", default=1, show_default=True, help="Fewest events of a user.")
 @click.option("--min-item", default=1, show_default=True, help="Fewest events of an item.")
-@click.option(
+@choice(
     "--repeats",
-    type=click.Choice(["keep", "collapse"]),
-    default="keep",
-    show_default=True,
-    help="Keep a user's repeated events with an item, or only the last.",
+    "keep|collapse",
+    "keep",
+    "Keep a user's repeated events with an item, or only the last.",
 )
 @seen
 @click.option("--file-order", is_flag=True, help="Equal times are in order as they stand.")
 @seed
 @threads
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where torch models train.",
-)
+@choice("--device", "auto|cpu|cuda", "auto", "Where torch models train.")
 @quiet
 def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
     """Train a model on LOG (a file, a folder of Parquet, or dataset:NAME) into a run folder.
@@ -110,7 +107,7 @@ def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **
 
 @cli.command()
 @run
-@click.option("--kind", type=click.Choice(["annoy", "exact"]), default="annoy", show_default=True)
+@choice("--kind", "annoy|exact", "annoy", "exact removes the Annoy index.")
 @click.option(
     "--target-recall", default=0.95, show_default=True, help="Recall against exact to reach."
 )
@@ -129,13 +126,21 @@ def index(**options: Any) -> None:
 
 @cli.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path())
-@click.option("--k", "-k", multiple=True, type=int, default=(10, 20, 50), show_default=True)
-@click.option("--on", type=click.Choice(["valid", "test"]), default="test", show_default=True)
 @click.option(
+    "--k",
+    "-k",
+    multiple=True,
+    type=int,
+    default=(10, 20, 50),
+    show_default=True,
+    help="Length of the lists; may be given again.",
+)
+@choice("--on", "valid|test", "test", "The held-out part.")
+@choice(
     "--index",
-    type=click.Choice(["exact", "annoy", "both"]),
-    default=None,
-    help="Search exactly, through Annoy, or compare both [as the run serves].",
+    "exact|annoy|both",
+    None,
+    "Search exactly, through Annoy, or compare both [as the run serves].",
 )
 @click.option("--out", type=click.Path(), default=None, help="Folder for the report [the run].")
 @seed
@@ -155,7 +160,7 @@ def evaluate(**options: Any) -> None:
 @seen
 @click.option("--allow", multiple=True, help="Recommend only these items.")
 @click.option("--exclude", multiple=True, help="Never recommend these items.")
-@click.option("--index", type=click.Choice(["exact", "annoy"]), default=None, help="[the run's]")
+@choice("--index", "exact|annoy", None, "[the run's]")
 def recommend(run: str, **options: Any) -> None:
     """Recommend items of RUN for users, or for a history; one JSON line each."""
     users, items = _vocabularies(run)
@@ -193,17 +198,17 @@ def _lines(asked: Iterable[Any], answers: Iterable[Any], name: str) -> None:
 @cli.command()
 @run
 @click.option("--out", required=True, type=click.Path(), help="The file to write.")
-@click.option(
+@choice(
     "--what",
-    type=click.Choice(["items", "neighbours", "users"]),
-    default="items",
-    show_default=True,
+    "items|neighbours|users",
+    "items",
+    "Vectors to retrieve, of item-to-item similarity, or of the users.",
 )
-@click.option(
+@choice(
     "--form",
-    type=click.Choice(["parquet", "word2vec", "word2vec-binary", "index"]),
-    default="parquet",
-    show_default=True,
+    "parquet|word2vec|word2vec-binary|index",
+    "parquet",
+    "word2vec is what gensim reads; index is Annoy's own file.",
 )
 def export(**options: Any) -> None:
     """Write the vectors of RUN, or its Annoy index, for other tools."""
