@@ -286,7 +286,7 @@ def demo(**options: Any) -> None:
 def main() -> None:
     """Run the command line: errors of the user are one line and exit 1, wrong usage exits 2."""
     try:
-        cli(standalone_mode=True)
+        cli(prog_name="recembed")
     except RecembedError as error:
         click.echo(f"recembed: {error}", err=True)
         sys.exit(1)
