@@ -111,8 +111,8 @@ def best_annoy(
 ) -> tuple[Path, dict[str, Any], int, Audit, list[dict[str, Any]]]:
     """Build an index for each metric in `folder` and keep the one that suits these user queries.
 
-    For each, search_k grows until the target recall holds; the faster one of those is kept, and
-    its rival's file removed. Neither metric wins everywhere: Annoy's own "dot" loses nearly all
+    For each, search_k grows until the target recall holds, or the other one has reached it faster;
+    the faster one is kept, and its rival's file removed. Neither metric wins everywhere: Annoy's own "dot" loses nearly all
     recall on some vectors and is the faster one on others.
 
     Returns: its path, its meta, its search_k, its audit, and every audit made on the way.
@@ -143,7 +143,9 @@ def best_annoy(
                 f"annoy {metric}, search_k {search_k:,}: recall@{tuning.k} {result.recall:.3f}, "
                 f"{result.queries_per_second:,.0f} queries/s"
             )
-            if result.recall >= tuning.target_recall:
+            if result.recall >= tuning.target_recall or any(
+                _beats(rival[3], result, tuning.target_recall) for rival in best
+            ):
                 break
         best.append((path, meta, search_k, result))
     kept, rival = sorted(best, key=lambda each: _merit(each[3], tuning.target_recall), reverse=True)
@@ -157,6 +159,11 @@ def _ladder(start: int, n: int) -> Iterator[int]:
         yield start
         start *= 2
     yield max(n, 1)
+
+
+def _beats(rival: Audit, result: Audit, target: float) -> bool:
+    """Whether a larger search_k, which is slower still, could no longer win."""
+    return rival.recall >= target and rival.queries_per_second > result.queries_per_second
 
 
 def _merit(result: Audit, target: float) -> tuple[bool, float]:
