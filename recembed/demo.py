@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from recembed.arrays import Rows
 from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.split import split
@@ -22,7 +24,7 @@ DATA = "dataset:complete-journey"
 TEST = VALID = "groups:-14d"  # whole baskets of the last two weeks, and of the two before them
 METRICS = ("recall@10", "recall@20", "recall@50", "ndcg@10")
 VECTORS = ("als", "item2vec", "two-tower")
-SHOWN = 10  # products in the lists that are shown
+SHOWN, EXAMPLES = 10, 4  # products in a list, and products whose neighbours are shown
 
 # The best of the same number of trials for every model on the valid baskets, never on the test
 # ones: tests/benchmarks/demo_search.py draws them, demo_search.json beside it has all results.
@@ -124,36 +126,47 @@ def _similar(log: Log, run: Path) -> str:
     """The neighbours of three products that everybody knows: the most popular of three types."""
     assert log.items is not None
     kinds = log.items.column("product_category").to_pylist()
-    seen: dict[str, int] = {}
+    best: dict[str | None, int] = {}
     for row in np.argsort(-log.interactions.counts(), kind="stable").tolist():
-        seen.setdefault(kinds[row] or "", row)
-        if len(seen) == 6:
+        best.setdefault(kinds[row], row)
+        if len(best) == EXAMPLES:
             break
-    rows = np.array(list(seen.values())[3:], np.int32)
-    lines = ["Similar products (item2vec):"]
+    rows = np.array(list(best.values()), np.int32)
     ids = log.interactions.items.take(rows).to_pylist()
-    for title, answer in zip(log.items.titles(rows), similar(run, ids, k=4), strict=True):
-        lines.append(f"  {title}: " + " | ".join(str(each.title) for each in answer))
+    lines = ["Similar products (item2vec), of the most popular product of each category:"]
+    for name, answer in zip(_names(log, rows), similar(run, ids, k=4), strict=True):
+        near = log.interactions.items.rows([each.item for each in answer])
+        lines.append(f"  {name}: {' | '.join(_names(log, near))}")
     return "\n".join(lines)
 
 
 def _basket(log: Log, folder: Path, name: str, seed: int) -> str:
     """The first case of five to eight products, whether its hidden product is found or not."""
-    assert log.items is not None
     asked = cases(split(log, TEST, VALID, seed=seed), seed=seed)
     sizes = asked.given.sizes
     at = np.flatnonzero((sizes >= 5) & (sizes <= 8))[:1]
     top = ranker_of(Run.open(folder))[0].top_k(
         asked.histories.take_users(at), SHOWN, exclude=asked.given.take(at)
     )
-    hidden = asked.targets[int(at[0])]
-    titles = [str(title) for title in log.items.titles(top.rows[0])]
-    for place in np.flatnonzero(top.rows[0] == hidden[0]).tolist():
-        titles[place] += "  <- the hidden one"
+    hidden = asked.targets.take(at).values
     lines = [
-        f"A basket completed ({name}):",
-        "  bought: " + " | ".join(str(each) for each in log.items.titles(asked.given[int(at[0])])),
-        f"  hidden: {log.items.titles(hidden)[0]}",
-        *(f"  {place + 1:6}. {title}" for place, title in enumerate(titles)),
+        f"A basket completed ({name}), the first of six to nine products:",
+        f"  bought: {' | '.join(_names(log, asked.given.take(at).values))}",
+        f"  hidden: {_names(log, hidden)[0]}",
     ]
+    for place, (row, title) in enumerate(zip(top.rows[0], _names(log, top.rows[0]), strict=True)):
+        mark = "  <- the hidden one" if row in hidden else ""
+        lines.append(f"  {place + 1:6}. {title}{mark}")
     return "\n".join(lines)
+
+
+def _names(log: Log, rows: Rows) -> list[str]:
+    """What people call each product: its title, or else its category and id."""
+    assert log.items is not None
+    kinds = log.items.column("product_category").take(pa.array(rows)).to_pylist()
+    ids = log.interactions.items.take(rows).to_pylist()
+    titles = log.items.titles(rows)
+    return [
+        title or f"{kind or 'product'} {id}"
+        for title, kind, id in zip(titles, kinds, ids, strict=True)
+    ]
