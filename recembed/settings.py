@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import Any, Literal, TypeVar
 from recembed.errors import DataError
 
 T = TypeVar("T")
+
+MOST = 2**31 - 1  # the largest whole number that all the libraries underneath take
 
 
 def setting(
@@ -34,11 +37,19 @@ def check(owner: Any) -> None:
         literal = typing.get_origin(hints[field.name]) is Literal
         if literal and value not in choices:
             raise DataError(f"{field.name} is one of {', '.join(map(str, choices))}, not {value!r}")
-        low, high = field.metadata.get("low"), field.metadata.get("high")
-        if value is not None and low is not None and not value >= low:
-            raise DataError(f"{field.name} must be at least {low}, not {value}")
-        if value is not None and high is not None and not value <= high:
-            raise DataError(f"{field.name} must be at most {high}, not {value}")
+        _check_range(field, value)
+
+
+def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{field.name} must be a finite number, not {value}")
+    if isinstance(value, int) and high is None:
+        high = MOST
+    if value is not None and low is not None and not value >= low:
+        raise DataError(f"{field.name} must be at least {low}, not {value}")
+    if value is not None and high is not None and not value <= high:
+        raise DataError(f"{field.name} must be at most {high}, not {value}")
 
 
 def as_dict(owner: Any) -> dict[str, Any]:
