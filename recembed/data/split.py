@@ -31,7 +31,7 @@ FORMS = (
 
 
 def _count(text: str) -> float | None:
-    return int(text) if re.fullmatch(r"[0-9]+", text) and int(text) > 0 else None
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) > 0 else None
 
 
 def _share(text: str) -> float | None:
@@ -40,7 +40,7 @@ def _share(text: str) -> float | None:
 
 
 def _span(text: str) -> float | None:
-    found = re.fullmatch(r"-([0-9]+)([hdw])", text)
+    found = re.fullmatch(r"-([0-9]{1,9})([hdw])", text)
     return (int(found[1]) * UNITS[found[2]] or None) if found else None
 
 

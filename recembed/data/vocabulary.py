@@ -1,6 +1,7 @@
 """Ids and rows: what users wrote, and the dense int32 numbers that arrays use."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TypeAlias
@@ -150,7 +151,7 @@ class Vocabulary:
 
     def parse(self, text: str) -> Id:
         """An id typed on a command line, as this vocabulary's type; "007" is never 7."""
-        number = text.removeprefix("-").isdecimal() and str(int(text)) == text
+        number = re.fullmatch(r"-?[1-9][0-9]{0,18}|0", text)  # what 64 bits can hold
         return int(text) if self.is_int and number else text
 
     @cached_property

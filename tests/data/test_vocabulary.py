@@ -74,7 +74,16 @@ def test_unknown_ids_are_counted_and_the_first_are_named():
 
 @pytest.mark.parametrize(
     ("values", "text", "id"),
-    [([7], "7", 7), ([7], "007", "007"), ([7], "-7", -7), (["7"], "7", "7"), ([7], "x", "x")],
+    [
+        ([7], "7", 7),
+        ([7], "0", 0),
+        ([7], "-7", -7),
+        ([7], "007", "007"),
+        ([7], "-0", "-0"),
+        ([7], "x", "x"),
+        ([7], "9" * 5000, "9" * 5000),
+        (["7"], "7", "7"),
+    ],
 )
 def test_a_typed_id_becomes_what_the_vocabulary_has(values, text, id):
     assert Vocabulary(values).parse(text) == id
