@@ -14,6 +14,8 @@ from recembed.data.interactions import Interactions, Order, build
 from recembed.data.times import parse_times
 from recembed.errors import DataError
 
+LARGEST = 1e30  # sums of such weights still fit into float32
+
 
 @dataclass(frozen=True, eq=False)
 class Events:
@@ -92,12 +94,12 @@ def _numbers(table: Table, data: pa.Table, name: str) -> NDArray[np.float64]:
         values = np.asarray(column.cast(pa.float64()), np.float64)
     except pa.ArrowException:
         values = np.array([_number(value) for value in column.to_pylist()], np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values))
+    wrong = np.flatnonzero(~(np.abs(values) <= LARGEST))  # NaN too
     if len(wrong):
         at = int(wrong[0])
         raise DataError(
             f"{table.where(at)}: {name} {column[at].as_py()!r} is not a number "
-            f"(nor are {len(wrong) - 1} others of {len(values)})"
+            f"up to {LARGEST:.0e} (nor are {len(wrong) - 1} others of {len(values)})"
         )
     return values
 

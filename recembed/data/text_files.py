@@ -62,7 +62,7 @@ class TextFile:
         if "\ufffd" in line:
             raise DataError(f"line 1 of {path.name} is not UTF-8: convert the file")
         delimiter = _delimiter(line)
-        cells = next(csv.reader([line], delimiter=delimiter))
+        cells = _names(path, line, delimiter)
         if role == "log" and delimiter == "\t" and len(cells) == 4 and _numeric(cells):
             return cls(path, BARE["log"], delimiter, header=False, quote=False, block=block)
         typed = [match for cell in cells if (match := TYPED.fullmatch(cell))]
@@ -181,7 +181,10 @@ class TextFile:
         if not text:
             return None
         if self.quote:
-            cells = next(csv.reader([text], delimiter=separator), [])
+            try:
+                cells = next(csv.reader([text], delimiter=separator), [])
+            except csv.Error:  # of its own limits, not of what is wrong here
+                return None
         else:
             cells = text.split(separator)
         if len(cells) == len(self.columns):
@@ -205,6 +208,13 @@ def _first_line(path: Path) -> tuple[str, bool]:
     if not line.strip():
         raise DataError(f"the first line of {path.name} is blank: it names the columns")
     return line.decode(errors="replace").strip("\r"), not newline
+
+
+def _names(path: Path, line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error as error:  # lines that end in \r alone, or no text in columns at all
+        raise DataError(f"line 1 of {path.name} does not name columns: {error}") from error
 
 
 def _delimiter(line: str) -> str:

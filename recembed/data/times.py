@@ -18,6 +18,7 @@ from recembed.errors import DataError
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 LIMITS = (0, 10**11, 10**14, 10**17)  # the smallest number read as s, ms, us, ns
+LARGEST = 9.2e18  # what 64 bits can hold
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Callable[[int], str]
 
@@ -66,18 +67,21 @@ def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> tuple[NDArray[
     _check_missing(~np.isfinite(values), name, where)
     seconds = values / _per_second(values, name, where)
     # nanoseconds: finer than float64 resolves today's times, and 64 bits reach the year 2262
-    key = np.clip(seconds * 1e9, -9.2e18, 9.2e18).astype(np.int64)
+    key = np.clip(seconds * 1e9, -LARGEST, LARGEST).astype(np.int64)
     return key, np.floor(seconds).astype(np.int64)
 
 
 def _per_second(values: NDArray[np.generic], name: str, where: Where) -> int:
     """Units in a second, told from the size of all the numbers.
 
-    Raises: DataError if they are of different units.
+    Raises: DataError if they are of different units, or too large for times.
     """
     if not len(values):
         return 1
     size = np.abs(values.astype(np.float64))
+    if size.max() > LARGEST:
+        row = int(size.argmax())
+        raise DataError(f"{where(row)}: {name} {values[row]} is no time: it is beyond 64 bits")
     smallest, largest = (
         np.searchsorted(LIMITS, x, side="right") - 1 for x in (size.min(), size.max())
     )

@@ -151,3 +151,26 @@ def test_options_are_checked():
         read_log(table, min_user=0)
     with pytest.raises(DataError, match="not int"):
         read_log(7)
+
+
+@pytest.mark.parametrize("text", ["user_id,item_id\r1,2\r3,4\r", "user_id,item_id" + 200_000 * "x"])
+def test_a_header_that_is_no_header_is_one_line(tmp_path, text):
+    path = tmp_path / "log.csv"
+    path.write_text(text + "\n", newline="")
+    with pytest.raises(DataError, match=r"line 1 of log\.csv does not name columns"):
+        read_log(path)
+
+
+def test_a_broken_line_is_told_though_a_cell_before_it_is_very_long(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(f"user_id,item_id\n{200_000 * 'x'},1\n1,2,3\n")
+    with pytest.raises(DataError, match=r"line 3 of log\.csv has 3 columns, not 2"):
+        read_log(path)
+
+
+@pytest.mark.parametrize("weight", ["1e300", "-1e31", "inf"])
+def test_a_weight_that_float32_cannot_hold_is_an_error(tmp_path, weight):
+    path = tmp_path / "log.csv"
+    path.write_text(f"user_id,item_id,w\na,b,1\na,c,{weight}\n")
+    with pytest.raises(DataError, match=r"line 3 of log\.csv: w .* is not a number up to 1e\+30"):
+        read_log(path, columns=Columns(weight="w"))

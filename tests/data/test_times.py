@@ -96,6 +96,8 @@ def test_iso_dates_are_what_datetime_says(at):
         (["5", "6", "soon"], "row 2: time 'soon' is not a number or ISO date"),
         (["2020-01-01", "5"], "row 1: time '5' is a number, but others are dates"),
         ([True], "is bool: a time is"),
+        (["1e300", "1e301"], r"row 1: time 1e\+301 is no time: it is beyond 64 bits"),
+        (np.array([5, 2**63 + 8], np.uint64), "row 1: time 9223372036854775816 is no time"),
         ([[1]], "a time is"),
     ],
 )
