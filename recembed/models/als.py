@@ -12,6 +12,7 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
 from recembed.models.units import trained_events, unit_matrix
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine
@@ -46,12 +47,13 @@ class ALS:
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
     ) -> "ALSModel":
-        """Factorize. Raises: MissingExtra without implicit."""
+        """Factorize. Raises: MissingExtra without implicit; DataError if that has no answer."""
         from threadpoolctl import threadpool_limits
 
         from recembed.models.implicit_door import implicit_module
 
         als = implicit_module("implicit.cpu.als")
+        failed = implicit_module("implicit.recommender_base").ModelFitError
         with (
             threadpool_limits(1, "blas"),  # its own threads call BLAS: more would fight each other
             progress.task("ALS", self.iterations, "rounds") as task,
@@ -65,7 +67,10 @@ class ALS:
                 random_state=seed,
             )
             matrix = unit_matrix(log.interactions, self.unit)
-            model.fit(matrix, show_progress=False, callback=lambda *_: task.advance(1))
+            try:
+                model.fit(matrix, show_progress=False, callback=lambda *_: task.advance(1))
+            except failed as error:
+                raise _unsolvable(self) from error
         known = log.interactions.counts() > 0
         factors = np.ascontiguousarray(model.item_factors, np.float32)
         factors[~known] = 0
@@ -108,8 +113,18 @@ class ALSModel:
                 confidence = self.setting.alpha * weights.data[at]
                 left[i] += (mine.T * (confidence - 1)) @ mine
                 right[i] = confidence @ mine
-            users[block] = np.linalg.solve(left, right[:, :, None])[:, :, 0]
+            try:
+                users[block] = np.linalg.solve(left, right[:, :, None])[:, :, 0]
+            except np.linalg.LinAlgError as error:
+                raise _unsolvable(self.setting) from error
         return users
 
     def arrays(self) -> Arrays:
         return {"factors": self.items.vectors, "known": self.items.known.astype(np.uint8)}
+
+
+def _unsolvable(setting: ALS) -> DataError:
+    return DataError(
+        f"the least squares have no answer at regularization {setting.regularization} and alpha "
+        f"{setting.alpha}: set regularization higher, or alpha lower"
+    )

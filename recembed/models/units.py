@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from recembed.arrays import Mask
 from recembed.data.interactions import Interactions
+from recembed.errors import DataError
 
 
 def trained_events(histories: Interactions, known: Mask) -> Interactions:
@@ -16,9 +17,12 @@ def trained_events(histories: Interactions, known: Mask) -> Interactions:
 
 
 def unit_matrix(events: Interactions, unit: Literal["user", "group"]) -> sp.csr_matrix:
-    """Unit x item counts, float32; user rows use the weights where the log has them."""
+    """Unit x item counts, float32; user rows use the weights where the log has them.
+
+    Raises: DataError if the weights of a user and an item sum up to less than 0.
+    """
     if unit == "user":
-        return events.matrix()
+        return _checked(events.matrix())
     sentences = events.sentences("group")
     ones = np.ones(len(sentences.values), np.float32)
     matrix = sp.csr_matrix(
@@ -26,4 +30,16 @@ def unit_matrix(events: Interactions, unit: Literal["user", "group"]) -> sp.csr_
         shape=(len(sentences), events.n_items),
     )
     matrix.sum_duplicates()
+    return matrix
+
+
+def _checked(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Without pairs of weight 0: an item that has no other would have a length of 0."""
+    below = np.count_nonzero(matrix.data < 0)
+    if below:
+        raise DataError(
+            f"{below} of {matrix.nnz} pairs of user and item have a weight below 0, where 0 is "
+            "the least that can be learned from: leave them out (returned goods, say)"
+        )
+    matrix.eliminate_zeros()
     return matrix

@@ -1,8 +1,11 @@
 """Users folded in by least squares, against implicit's own solver and the formula."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from recembed.errors import DataError
 from recembed.models.als import ALS
 from recembed.models.implicit_door import implicit_module
 from recembed.protocols import Machine
@@ -83,3 +86,17 @@ def test_groups_are_factorized_instead_of_users(log_of, one):
     unit = model.items.vectors / np.linalg.norm(model.items.vectors, axis=1, keepdims=True)
     assert (unit @ unit.T)[0, 1] > 0.9
     assert (unit @ unit.T)[0, 2] < 0.5
+
+
+def test_least_squares_without_an_answer_say_what_to_change(log_of, one):
+    with pytest.raises(DataError, match="set regularization higher, or alpha lower"):
+        ALS(dim=4, alpha=1e38).fit(log_of([[0]]), machine=one)
+
+
+def test_a_user_without_an_answer_says_what_to_change(log_of, one):
+    log = log_of([[0, 1], [1, 2]])
+    model = ALS(dim=2, iterations=1).fit(log, machine=one)
+    flat = replace(model.items, vectors=np.zeros((3, 2), np.float32))
+    singular = replace(model, items=flat, setting=ALS(dim=2, regularization=0))
+    with pytest.raises(DataError, match="set regularization higher, or alpha lower"):
+        singular.users(log.interactions)

@@ -1,8 +1,11 @@
 """Similarities against brute force, and scores worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from recembed.errors import DataError
 from recembed.models.item_knn import ItemKNN
 from recembed.training.recency import Recency
 
@@ -67,3 +70,27 @@ def test_bm25_parameters_matter(log_of, one):
     ]
     assert not np.allclose(tables[0].toarray(), tables[1].toarray())
     assert not np.allclose(tables[0].toarray(), tables[2].toarray())
+
+
+def weighing(log, weights):
+    """The log with a weight for each event."""
+    events = replace(log.interactions, weight=np.array(weights, np.float32))
+    return replace(log, interactions=events)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])
+def test_events_of_weight_0_are_as_if_they_were_not_there(log_of, one, similarity):
+    log = weighing(log_of([[0, 1, 2], [0, 1], [1, 3]]), [1, 1, 0, 1, 2, 0, 1])
+    without = weighing(log_of([[0, 1], [0, 1], [3]]), [1, 1, 1, 2, 1])
+    setting = ItemKNN(neighbours=4, similarity=similarity)
+    found = setting.fit(log, machine=one).similarity.toarray()
+    assert np.array_equal(found, setting.fit(without, machine=one).similarity.toarray())
+    assert found[0, 1] > 0
+
+
+def test_weights_below_0_are_refused_where_they_sum_up_to_less_than_0(log_of, one):
+    log = log_of([[0, 1, 1], [0, 2]])
+    with pytest.raises(DataError, match=r"1 of 4 pairs of user and item have a weight below 0"):
+        ItemKNN().fit(weighing(log, [1, 1, -2, 1, 1]), machine=one)
+    returned = ItemKNN(neighbours=3).fit(weighing(log, [1, 2, -2, 1, 1]), machine=one)
+    assert returned.similarity.toarray()[0, 1] == 0
