@@ -58,7 +58,7 @@ class Item2Vec:
         progress: Progress = QUIET,
     ) -> HistoryModel:
         """Train. Raises: DataError if no sentence has two items, or training diverges."""
-        from recembed.training.skipgram import SkipGram, train
+        from recembed.training.skipgram import SkipGram, train, trained_rows
 
         events = log.interactions
         corpus = events.sentences(self.unit)
@@ -85,6 +85,7 @@ class Item2Vec:
             threads=machine.threads,
             progress=progress,
         )
+        known = trained_rows(corpus, events.n_items)
         retrieved = tables.outputs + np.float32(self.blend) * tables.inputs
         return HistoryModel.of(events.items, tables.inputs, retrieved, known, self.recency)
 

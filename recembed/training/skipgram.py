@@ -245,5 +245,6 @@ def _check_sane(tables: Tables, epoch: int, setting: SkipGram) -> None:
 
 
 def trained_rows(corpus: Sequences, n_rows: int) -> Mask:
-    """Rows that occur in the corpus at all, [n_rows]."""
-    return np.bincount(corpus.values, minlength=n_rows) > 0
+    """Rows that stand beside another one in a sequence, [n_rows]: the others have no pair."""
+    beside = (corpus.sizes > 1)[corpus.owners()]
+    return np.bincount(corpus.values[beside], minlength=n_rows) > 0

@@ -54,3 +54,10 @@ def test_baskets_are_sentences_as_the_histories_of_so_many_users_would_be(log_of
 def test_groups_of_a_log_without_groups_say_what_to_do(log_of, one):
     with pytest.raises(DataError, match="this log has no groups"):
         replace(QUICK, unit="group").fit(log_of([[0, 1]]), machine=one)
+
+
+def test_an_item_that_never_stands_beside_another_is_not_known(log_of, one):
+    model = QUICK.fit(log_of([[0, 1], [2], [1, 0], [0, 3]]), machine=one)
+    assert model.items.known.tolist() == [True, True, False, True]
+    assert model.neighbours.known.tolist() == [True, True, False, True]
+    assert not model.neighbours.vectors[2].any()
