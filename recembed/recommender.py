@@ -226,13 +226,16 @@ class _ByVectors:
 
 
 class _ByModel:
-    """Neighbours by the similarity that item-kNN keeps; where it is 0 they are none."""
+    """Neighbours by the similarity that item-kNN keeps; where it is 0 they are none.
+
+    The model's row i lists whose neighbour item i is; its own neighbours are in column i.
+    """
 
     def __init__(self, model: ItemKNNModel) -> None:
-        self.similarity, self.known = model.similarity, model.known
+        self.neighbours, self.known = model.similarity.T.tocsr(), model.known
 
     def to(self, row: int, k: int) -> TopK:
-        scores: Vectors = self.similarity[row].toarray()  # [1, n_items]
+        scores: Vectors = self.neighbours[row].toarray()  # [1, n_items]
         known = self.known & (scores[0] > 0)
         return rank(lambda _: scores, 1, k, known=known, exclude=Sequences.of([[row]]))
 

@@ -14,13 +14,14 @@ from recembed.data.interactions import build
 from recembed.data.log import Log
 from recembed.data.split import TEST, TRAIN
 from recembed.errors import DataError, RunError
+from recembed.models.item_knn import ItemKNN
 from recembed.models.registry import estimator
-from recembed.models.settings import as_dict
 from recembed.protocols import Machine
 from recembed.recommender import Recommendation, Recommender, ranker_of
 from recembed.run.folder import Run, writing
 from recembed.run.log import load_log, store_log
 from recembed.search.annoy import build_annoy
+from recembed.settings import as_dict
 
 ONE = Machine(threads=1)
 CLUSTERS, SIZE = 3, 10  # item c * 100 + i is item i of cluster c
@@ -260,6 +261,16 @@ def test_items_without_any_shared_user_are_no_neighbours_of_item_knn(loaded):
     answer = loaded("item-knn").similar(104, 25)
     assert len(answer) == SIZE - 1
     assert answer.note == "9 items instead of 25: no more are eligible"
+
+
+def test_item_knn_answers_with_an_items_own_neighbours_not_with_whose_neighbour_it_is():
+    users, items = pa.array([1, 1, 2, 2, 3, 3, 4]), pa.array([*"hahbhbh"])
+    log = Log(build(users, items, order="position"))
+    model = ItemKNN(neighbours=2).fit(log, machine=ONE)  # each item keeps itself and one more
+    recommender = Recommender(log, model, model, repeats=True)
+    assert ids(recommender.similar("a")) == ["h"]
+    assert recommender.similar("a")[0].score == pytest.approx(0.5)
+    assert ids(recommender.similar("h")) == ["b"]
 
 
 @pytest.mark.parametrize("name", ["als", "item2vec", "item-knn"])
