@@ -13,6 +13,7 @@ import pytest
 
 import recembed
 from recembed.cli import cli
+from recembed.errors import DataError
 
 HELP_ONLY = {"models"}  # a page of help about names that both sides take
 NOT_VERBS = {"__version__", "read_log", "Recommender", "datasets"}
@@ -194,3 +195,31 @@ def test_asking_a_run_loads_nothing_that_trains(made, tmp_path):
     code = f'call("recommend", {str(made("item2vec"))!r}, "--user", "u001")'
     loaded = loaded_after(RUN + code, tmp_path)
     assert not {"torch", "numba", "implicit", "annoy", "tqdm"} & {*loaded}
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("train", {"device": "gpu"}),
+        ("train", {"seen": "never"}),
+        ("train", {"repeats": "drop"}),
+        ("evaluate", {"index": "faiss"}),
+        ("evaluate", {"on": "train"}),
+        ("index", {"kind": "faiss"}),
+        ("export", {"form": "csv"}),
+        ("export", {"what": "everything"}),
+        ("recommend", {"user": "u001", "seen": "never"}),
+        ("recommend", {"user": "u001", "index": "faiss"}),
+    ],
+)
+def test_functions_refuse_the_words_that_commands_refuse(
+    shop, made, contents, tmp_path, verb, options
+):
+    outs = {"train": (shop.log, tmp_path / "out"), "export": (made("als"), tmp_path / "out")}
+    quiet = {"quiet": True} if verb in ("train", "evaluate", "index") else {}
+    before = contents(made("als"))
+    (word,) = {*options.values()} - {"u001"}
+    with pytest.raises(DataError, match=word):
+        getattr(recembed, verb)(*outs.get(verb, (made("als"),)), **options, **quiet)
+    assert not (tmp_path / "out").exists()
+    assert contents(made("als")) == before
