@@ -19,6 +19,7 @@ from recembed.protocols import Machine, Ranker
 from recembed.run.folder import Run, writing
 from recembed.run.log import Parts, load_log
 
+REPORT = ("report.json", "report.md")  # in a run, these files
 Indices: TypeAlias = Literal["exact", "annoy", "both"]
 
 
@@ -52,14 +53,11 @@ def evaluate(
     check_seed(seed)
     _check_folder(out)
     machine = machine_of(threads, "auto")
-    opened = [Run.open(folder) for folder in folders]
+    opened = [Run.open(folder, without=REPORT) for folder in folders]
     log, part = load_log(opened[0])
-    try:
-        parts, names = _split(opened, (log, part), on), _names(opened)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"the facts of a run are not whole ({error}): train again") from error
+    parts = _split(opened, (log, part), on)
     rankers: dict[str, Ranker] = {}
-    for run, name in zip(opened, names, strict=True):
+    for run, name in zip(opened, _names(opened), strict=True):
         rankers |= _rankers(run, name, index, (log, part), machine)
     report = measure(
         rankers,

@@ -50,7 +50,7 @@ def index(
     check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
     with writing(run, new=False) as writer:
-        opened = Run.open(run)
+        opened = Run.open(run, without={"index"})
         if kind == "exact":
             if opened.has("index"):
                 writer.drop("index")
@@ -86,8 +86,6 @@ def index(
 def _queries(run: Run, model: VectorModel, seed: int) -> Vectors:
     """Vectors of users drawn from those with a history in what was trained on."""
     log, part = load_log(run)
-    if "trained" not in run.facts:
-        raise RunError(f"the facts of {run.folder} are not whole (trained): train again")
     histories = log.interactions.keep(part < run.facts["trained"])
     there = np.flatnonzero(histories.events.sizes > 0)
     if len(there) > QUERIES:

@@ -1,7 +1,7 @@
 """A run on disk: read with every byte checked, written so that a kill leaves the old or the new."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,20 +30,20 @@ class Run:
         self._checked: set[str] = set()
 
     @classmethod
-    def open(cls, path: str | Path, *, verify: bool = True) -> "Run":
+    def open(cls, path: str | Path, *, verify: bool = True, without: Collection[str] = ()) -> "Run":
         """The run in a folder.
 
         verify: check every file's content now; else only that each is there and has its size, and
         the content of a file when it is first used. Nothing is ever read unchecked.
+        without: files that are not looked at, because the caller makes them again.
 
         Raises: RunError if it is no run, of another format, or a file is missing or was changed.
         """
         run = cls(Path(path), Manifest.read(Path(path)))
+        look = run.path if verify else run._sized
         for name in run._files:
-            if verify:
-                run.path(name)
-            else:
-                run._sized(name)
+            if name not in without:
+                look(name)
         return run
 
     def has(self, name: str) -> bool:

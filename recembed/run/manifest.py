@@ -39,7 +39,8 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """The manifest in `folder`; the files themselves are not looked at.
 
-        Raises: RunError if there is none, it cannot be read, or it has another format number.
+        Raises: RunError if there is none, it cannot be read, was edited, or has another format
+        number.
         """
         value = json_of(folder)
         if value is None and not (folder / MANIFEST).is_file():
@@ -62,7 +63,7 @@ class Manifest:
             "facts": self.facts,
             "files": files,
         }
-        return dump_json("facts", value)
+        return dump_json("facts", {**value, "sha256": _seal(value)})
 
 
 def json_of(folder: Path) -> Any:
@@ -113,7 +114,16 @@ def _parsed(folder: Path, value: dict[str, Any]) -> Manifest:
         raise RunError(
             f"{folder / MANIFEST} is damaged: files, facts or created is missing; {REMEDY}"
         )
-    return Manifest({name: _entry(folder, name, files[name]) for name in files}, facts, created)
+    entries = {name: _entry(folder, name, files[name]) for name in files}
+    if value.get("sha256") != _seal(value):
+        raise RunError(f"{folder / MANIFEST} was edited: its own sha256 differs; {REMEDY}")
+    return Manifest(entries, facts, created)
+
+
+def _seal(value: dict[str, Any]) -> str:
+    """sha256 of a manifest's values, whatever the spaces between them."""
+    sealed = {name: each for name, each in value.items() if name != "sha256"}
+    return hashlib.sha256(dump_json("facts", sealed)).hexdigest()
 
 
 def _entry(folder: Path, name: str, value: Any) -> Entry:
