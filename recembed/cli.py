@@ -5,58 +5,15 @@ Only click is imported here, so that help comes at once; a verb's modules load w
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 import recembed
 from recembed.errors import RecembedError
-
-FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)  # what click decorates
-
-
-class Pair(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
-    """NAME=VALUE."""
-
-    name = "name=value"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
-        """Split at the first "="."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not (name and equals):
-            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
-        return name, text
-
-
-class Rule(click.ParamType):  # type: ignore[type-arg]
-    """A rule that holds events out; "none" holds nothing out."""
-
-    name = "rule"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str | None:
-        """The rule's text, None for "none"."""
-        return None if value == "none" else str(value)
-
-
-def choice(name: str, words: str, default: str | None, help: str) -> Callable[[FC], FC]:
-    """An option that takes one of a few words, told apart by |."""
-    kind = click.Choice(words.split("|"))
-    return click.option(name, type=kind, default=default, show_default=True, help=help)
-
-
-PAIR, RULE = Pair(), Rule()
-quiet = click.option("--quiet", is_flag=True, help="No progress.")
-threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
-seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
-run = click.argument("run", type=click.Path())
-number = click.option("--k", "-k", default=10, show_default=True, help="Length of each list.")
-seen = choice(
-    "--seen", "auto|allow|exclude", "auto", "Whether items of a history may be recommended again."
-)
+from recembed.options import PAIR, RULE, choice, number, quiet, run, seed, seen, threads
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -156,6 +113,7 @@ def evaluate(**options: Any) -> None:
 @run
 @click.option("--user", multiple=True, help="A user id; may be given again.")
 @click.option("--history", multiple=True, help="Item ids of somebody new, oldest first.")
+@click.option("--basket", multiple=True, help="Item ids that the users hold right now.")
 @number
 @seen
 @click.option("--allow", multiple=True, help="Recommend only these items.")
@@ -165,8 +123,9 @@ def recommend(run: str, **options: Any) -> None:
     """Recommend items of RUN for users, or for a history; one JSON line each."""
     users, items = _vocabularies(run)
     options["user"] = [users.parse(text) for text in options["user"]]
-    for name in ("history", "allow", "exclude"):
+    for name in ("history", "basket", "allow", "exclude"):
         options[name] = [items.parse(text) for text in options[name]]
+    options["allow"] = options["allow"] or None
     _lines(options["user"] or [None], recembed.recommend(run, **options), "user")
 
 

@@ -24,6 +24,8 @@ from recembed.run.log import load_log
 from recembed.search.exact import ExactIndex
 from recembed.search.select import rank
 
+NOW = -1  # the code of the group that is being filled: no group of a log has it
+
 __all__ = ["Recommendation", "Recommendations", "Recommender", "ranker_of"]
 
 
@@ -95,12 +97,14 @@ class Recommender:
         user: Id,
         k: int = 10,
         *,
+        basket: Iterable[Id] = (),
         exclude_seen: bool | None = None,
         allow: Iterable[Id] | None = None,
         exclude: Iterable[Id] = (),
     ) -> Recommendations:
         """The best k items for a user of the log, from all of their events.
 
+        basket: what the user holds right now; it ends the history, and is never recommended.
         exclude_seen: leave out what the user has touched; None: as in the run's evaluation, where
         its data decide (groceries are bought again, films are not seen again). allow: only these
         items. Somebody unknown gets popular items; `reason` says so.
@@ -110,8 +114,12 @@ class Recommender:
         events = self.log.interactions
         row = int(events.users.rows([user])[0])
         history = self._history([]) if row < 0 else events.take_users(np.array([row]))
-        why = f"user {user!r} is unknown" if row < 0 else None
-        return self._answer(history, k, why, _Filters(exclude_seen, allow, exclude))
+        held = _listed(basket, "basket")
+        if held:
+            history = _then(history, self._history(held))
+        why = f"user {user!r} is unknown" if row < 0 and not held else None
+        filters = _Filters(exclude_seen, allow, [*_listed(exclude, "excluded ids"), *held])
+        return self._answer(history, k, why, filters)
 
     def recommend_for(
         self,
@@ -124,6 +132,7 @@ class Recommender:
     ) -> Recommendations:
         """The best k items for somebody with this history of item ids, oldest first.
 
+        Where the run's log has groups, the history is one of them: a basket without an order.
         The other arguments: see recommend.
 
         Raises: DataError if an item is unknown, or k is below 1.
@@ -154,10 +163,12 @@ class Recommender:
         raise DataError("the run's model compares no items: train item2vec, als or item-knn")
 
     def _history(self, ids: list[Id]) -> Interactions:
-        items = self.log.interactions.items
-        rows = items.known_rows(ids)
+        log = self.log.interactions
+        rows = log.items.known_rows(ids)
         events = Sequences(rows, np.array([0, len(rows)], np.int64))
-        return Interactions(Vocabulary.numbered(1, "user"), items, events, order="position")
+        group = None if log.group is None else np.full(len(rows), NOW, np.int64)
+        user = Vocabulary.numbered(1, "user")
+        return Interactions(user, log.items, events, group=group, order="position")
 
     def _answer(
         self, history: Interactions, k: int, unknown: str | None, filters: "_Filters"
@@ -238,6 +249,18 @@ class _ByModel:
         scores: Vectors = self.neighbours[row].toarray()  # [1, n_items]
         known = self.known & (scores[0] > 0)
         return rank(lambda _: scores, 1, k, known=known, exclude=Sequences.of([[row]]))
+
+
+def _then(past: Interactions, now: Interactions) -> Interactions:
+    """One user's history with the events of `now` after it; they weigh 1 and have no time."""
+    rows = np.concatenate([past.rows, now.rows])
+    events = Sequences(rows, np.array([0, len(rows)], np.int64))
+    group, weight = past.group, past.weight
+    if group is not None and now.group is not None:
+        group = np.concatenate([group, now.group])
+    if weight is not None:
+        weight = np.concatenate([weight, np.ones(len(now), np.float32)])
+    return replace(past, events=events, group=group, weight=weight, time=None, order="position")
 
 
 def _listed(ids: Iterable[Id], what: str) -> list[Id]:

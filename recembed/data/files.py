@@ -62,6 +62,8 @@ def open_table(source: Source, role: Role = "log") -> Table:
             f"a {role} is a path, a pyarrow table or a pandas frame, not {type(source).__name__}"
         )
     path = Path(source)
+    if not str(source).strip():
+        raise DataError(f"the path of the {role} is empty")
     if path.is_dir():
         return _parts(path)
     if not path.is_file():

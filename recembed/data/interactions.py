@@ -117,11 +117,20 @@ class Interactions:
         return matrix
 
     def repeat_rate(self) -> float:
-        """Share of events whose item the user had touched before (0 where nothing repeats)."""
+        """Share of events whose item the user had touched before (0 where nothing repeats).
+
+        Lines that say the same thing twice, at the same time, are one event here.
+        """
         if not len(self):
             return 0.0
         pairs = self.events.owners().astype(np.int64) * self.n_items + self.rows
-        return 1 - len(np.unique(pairs)) / len(self)
+        order = np.argsort(pairs, kind="stable")
+        again = pairs[order][1:] == pairs[order][:-1]
+        if self.time is None:
+            return float(again.sum() / len(self))
+        moments = self.time[order]
+        twins = again & (moments[1:] == moments[:-1])
+        return float((again & ~twins).sum() / (len(self) - twins.sum()))
 
     def fingerprint(self) -> str:
         """sha256 over ids, events and columns, in order."""

@@ -43,8 +43,8 @@ DEFINITIONS = {
     "mean": "over cases; a target that nobody trained on, or that may not be listed, is a miss",
     "interval": f"{LEVEL:.0%} percentile bootstrap, {REPEATS} resamples of users with all their "
     "cases, sum of values / number of cases in each",
-    "comparison": "leader on the first metric minus another model, case by case, over the same "
-    "resamples; not corrected for the number of models nor for picking the leader on these cases",
+    "comparison": "leader on the first metric minus another model, case by case, by the same "
+    "bootstrap; not corrected for the number of models nor for picking the leader on these cases",
 }
 
 

@@ -10,8 +10,3 @@ def listed(rows: Rows, n_items: int) -> Mask:
     seen = np.zeros(n_items, np.bool_)
     seen[rows[rows >= 0]] = True
     return seen
-
-
-def coverage(rows: Rows, n_items: int) -> float:
-    """Share of the catalogue that stands in at least one list; the divisor is all n_items."""
-    return float(listed(rows, n_items).mean()) if n_items else 0.0

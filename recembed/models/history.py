@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,13 @@ class HistoryModel:
         outputs: Vectors,
         known: Mask,
         recency: Recency,
-        metric: Literal["dot", "cosine"] = "dot",
     ) -> "HistoryModel":
         """From the table that histories are read through and the table that is retrieved."""
         inputs[~known] = 0
         outputs[~known] = 0
         return cls(
-            Embeddings(vocabulary, outputs, known, metric),
-            Embeddings(vocabulary, inputs, known, metric),
+            Embeddings(vocabulary, outputs, known),
+            Embeddings(vocabulary, inputs, known),
             recency,
         )
 

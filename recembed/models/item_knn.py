@@ -14,7 +14,7 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
-from recembed.models.units import trained_events, unit_matrix
+from recembed.models.units import over_popular, trained_events, unit_matrix
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.select import rank
@@ -27,7 +27,9 @@ class ItemKNN:
     """Scores by the summed similarity to the items of a history.
 
     Items are compared by the users (or groups) they share: cosine of the plain, the TF-IDF or the
-    BM25 weighted columns. Source: Deshpande, Karypis 2004; computed by implicit.
+    BM25 weighted columns, and each keeps its nearest `neighbours`; a candidate is scored by those
+    of them that the history has. Items that none of a history's are near to come last, by
+    popularity. Source: Deshpande, Karypis 2004; similarities by implicit.
     """
 
     name: ClassVar[str] = "item-knn"
@@ -69,24 +71,31 @@ class ItemKNN:
             model.fit(matrix, show_progress=False)
             task.advance(log.interactions.n_items)
         similarity = sp.csr_matrix(model.similarity, dtype=np.float32).T.tocsr()
-        known = log.interactions.counts() > 0
-        return ItemKNNModel(similarity, known, self.recency, machine)
+        counts = log.interactions.counts().astype(np.float32)
+        return ItemKNNModel(similarity, counts, self.recency, machine)
 
     def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "ItemKNNModel":
         n = len(items)
         parts = (arrays["values"], arrays["rows"], arrays["offsets"])
-        known = arrays["known"].astype(bool)
-        return ItemKNNModel(sp.csr_matrix(parts, shape=(n, n)), known, self.recency)
+        return ItemKNNModel(sp.csr_matrix(parts, shape=(n, n)), arrays["counts"], self.recency)
 
 
 @dataclass(frozen=True, eq=False)
 class ItemKNNModel:
-    """similarity [n_items, n_items]: row i has what an event of item i adds to each item."""
+    """similarity [n_items, n_items]: row i has what an event of item i adds to each item.
+
+    counts float32 [n_items]: events of each item in training.
+    """
 
     similarity: sp.csr_matrix
-    known: Mask
+    counts: Vectors
     recency: Recency
     machine: Machine = THIS_MACHINE
+
+    @property
+    def known(self) -> Mask:
+        """Items seen in training."""
+        return self.counts > 0
 
     def top_k(
         self,
@@ -97,13 +106,8 @@ class ItemKNNModel:
         allow: Mask | Sequences | None = None,
     ) -> TopK:
         weights = self.recency.matrix(trained_events(histories, self.known))
-
-        def scores(block: slice) -> Vectors:
-            dense: Vectors = (weights[block] @ self.similarity).toarray()
-            return dense
-
         return rank(
-            scores,
+            lambda block: over_popular(weights[block] @ self.similarity, self.counts),
             histories.n_users,
             k,
             known=self.known,
@@ -117,5 +121,5 @@ class ItemKNNModel:
             "values": self.similarity.data,
             "rows": self.similarity.indices.astype(np.int32),
             "offsets": self.similarity.indptr.astype(np.int64),
-            "known": self.known.astype(np.uint8),
+            "counts": self.counts,
         }

@@ -12,7 +12,7 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
-from recembed.models.units import trained_events
+from recembed.models.units import over_popular, trained_events
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.select import rank
@@ -74,15 +74,8 @@ class RepeatModel:
         own = self.recency.matrix(trained_events(histories, self.known))
         share = self.counts / max(float(self.counts.max(initial=0)), 1.0)
         own.data *= 1 + TIE * share[own.indices]
-        popular = -1 / (1 + self.counts)  # below every item of a history, however old that is
-
-        def scores(block: slice) -> Vectors:
-            dense: Vectors = own[block].toarray()
-            np.copyto(dense, popular, where=dense == 0)
-            return dense
-
         return rank(
-            scores,
+            lambda block: over_popular(own[block], self.counts),
             histories.n_users,
             k,
             known=self.known,

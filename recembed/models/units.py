@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 
-from recembed.arrays import Mask
+from recembed.arrays import Mask, Vectors
 from recembed.data.interactions import Interactions
 from recembed.errors import DataError
 
@@ -14,6 +14,13 @@ def trained_events(histories: Interactions, known: Mask) -> Interactions:
     """The histories without items that nobody trained: these would age and outweigh the others."""
     kept = known[histories.rows]
     return histories if kept.all() else histories.keep(kept)
+
+
+def over_popular(scores: sp.csr_matrix, counts: Vectors) -> Vectors:
+    """Scores [n, n_items] as a dense block; items without one come below 0, popular ones first."""
+    dense: Vectors = scores.toarray()
+    np.copyto(dense, -1 / (1 + counts), where=dense == 0)
+    return dense
 
 
 def unit_matrix(events: Interactions, unit: Literal["user", "group"]) -> sp.csr_matrix:

@@ -112,8 +112,8 @@ def best_annoy(
     """Build an index for each metric in `folder` and keep the one that suits these user queries.
 
     For each, search_k grows until the target recall holds, or the other one has reached it faster;
-    the faster one is kept, and its rival's file removed. Neither metric wins everywhere: Annoy's own "dot" loses nearly all
-    recall on some vectors and is the faster one on others.
+    the faster one is kept, and its rival's file removed. Neither metric wins everywhere: Annoy's
+    own "dot" loses nearly all recall on some vectors and is the faster one on others.
 
     Returns: its path, its meta, its search_k, its audit, and every audit made on the way.
     """

@@ -122,7 +122,7 @@ def _tensors(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
     """Rows, offsets and weights of the histories; owner and row of each target."""
     weights = recency.matrix(batch.histories)
-    sums = np.add.reduceat(np.append(weights.data, np.float32(0)), weights.indptr[:-1])
+    sums = np.add.reduceat(np.append(abs(weights.data), np.float32(0)), weights.indptr[:-1])
     share = weights.data / np.repeat(np.maximum(sums, 1e-12), np.diff(weights.indptr))
     arrays = (
         compact[weights.indices],

@@ -17,7 +17,8 @@ class Recency:
     """Weights of a history: decay ** age over its last events.
 
     The age of an event is the number of events after it; in a log with groups, the number of
-    groups after its own, so that the items of one basket weigh the same.
+    groups after its own, so that the items of one basket weigh the same. Where the log has weights
+    of its own, they multiply.
     """
 
     decay: float = setting(1.0, "weight of one step back in time", low=0.0, high=1.0)
@@ -39,6 +40,8 @@ class Recency:
             weight[back >= self.last] = 0
         if histories.group is not None:
             weight[age > 0] *= 0 if self.scope == "group" else self.past
+        if histories.weight is not None:
+            weight *= histories.weight
         return weight.astype(np.float32)
 
     def matrix(self, histories: Interactions) -> sp.csr_matrix:
@@ -54,7 +57,7 @@ class Recency:
     def pool(self, histories: Interactions, vectors: Vectors) -> Vectors:
         """Weighted mean of the vectors of each history, [n_users, dim]; zeros where it is empty."""
         weights = self.matrix(histories)
-        total = np.asarray(weights.sum(axis=1)).reshape(-1, 1)
+        total = np.asarray(abs(weights).sum(axis=1)).reshape(-1, 1)
         pooled: Vectors = weights @ vectors
         pooled /= np.where(total > 0, total, 1).astype(np.float32)
         return pooled

