@@ -127,6 +127,21 @@ def test_a_history_of_somebody_new_is_answered_with_filters(made, call):
     assert "1 items instead of 10" in some["note"]
 
 
+def test_a_basket_at_hand_turns_the_answer_and_is_not_recommended(made, call, refused):
+    run, held = made("item2vec"), ("015", "016", "017")  # u000 is of cluster 0, these of 1
+    basket = [x for item in held for x in ("--basket", item)]
+    without, with_it = (
+        call("recommend", run, "--user", "u000", "-k", 5, *more).answers[0] for more in ((), basket)
+    )
+    assert share_of(0, without) > share_of(0, with_it)
+    assert not {*held} & {each["item"] for each in with_it["items"]}
+    somebody = call("recommend", run, "--user", "nobody", "-k", 5, *basket).answers[0]
+    assert somebody["reason"] == "model"
+    assert share_of(1, somebody) > 0.5
+    assert "'xyz'" in refused("recommend", run, "--user", "u000", "--basket", "xyz")
+    assert "not both" in refused("recommend", run, "--history", "000", *basket)
+
+
 def test_an_item_without_events_is_known_but_never_recommended(made, call, refused):
     answers = call("recommend", made("item2vec"), "--user", "u001", "-k", 100).answers
     assert "060" not in {each["item"] for each in answers[0]["items"]}
