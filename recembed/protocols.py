@@ -109,7 +109,12 @@ class Estimator(Protocol):
     ) -> Fitted:
         """Train on the whole log."""
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> Fitted:
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> Fitted:
         """The model whose `arrays()` these are."""
 
 

@@ -76,9 +76,14 @@ class ALS:
         factors[~known] = 0
         return ALSModel(Embeddings(log.interactions.items, factors, known), self, machine)
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "ALSModel":
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> "ALSModel":
         known: Mask = arrays["known"].astype(bool)
-        return ALSModel(Embeddings(items, arrays["factors"], known), self)
+        return ALSModel(Embeddings(items, arrays["factors"], known), self, machine)
 
 
 @dataclass(frozen=True, eq=False)

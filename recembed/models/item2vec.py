@@ -89,5 +89,10 @@ class Item2Vec:
         retrieved = tables.outputs + np.float32(self.blend) * tables.inputs
         return HistoryModel.of(events.items, tables.inputs, retrieved, known, self.recency)
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> HistoryModel:
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> HistoryModel:
         return HistoryModel.restore(items, arrays, self.recency)

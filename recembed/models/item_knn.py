@@ -74,10 +74,16 @@ class ItemKNN:
         counts = log.interactions.counts().astype(np.float32)
         return ItemKNNModel(similarity, counts, self.recency, machine)
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "ItemKNNModel":
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> "ItemKNNModel":
         n = len(items)
         parts = (arrays["values"], arrays["rows"], arrays["offsets"])
-        return ItemKNNModel(sp.csr_matrix(parts, shape=(n, n)), arrays["counts"], self.recency)
+        similarity = sp.csr_matrix(parts, shape=(n, n))
+        return ItemKNNModel(similarity, arrays["counts"], self.recency, machine)
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,8 +50,13 @@ class Popularity:
         now = events.keep(recent).counts().astype(np.float32)
         return PopularityModel(now, counts > 0, machine)
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "PopularityModel":
-        return PopularityModel(arrays["counts"], arrays["known"])
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> "PopularityModel":
+        return PopularityModel(arrays["counts"], arrays["known"], machine)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
-from recembed.protocols import Estimator, Fitted
+from recembed.protocols import THIS_MACHINE, Estimator, Fitted, Machine
 from recembed.settings import change
 
 PLACES = {
@@ -41,7 +41,11 @@ def estimator(name: str, values: Mapping[str, Any] | None = None) -> Estimator:
 
 
 def restore(
-    name: str, values: Mapping[str, Any], items: Vocabulary, arrays: Mapping[str, NDArray[Any]]
+    name: str,
+    values: Mapping[str, Any],
+    items: Vocabulary,
+    arrays: Mapping[str, NDArray[Any]],
+    machine: Machine = THIS_MACHINE,
 ) -> Fitted:
     """The model that a run stored."""
-    return estimator(name, values).restore(items, arrays)
+    return estimator(name, values).restore(items, arrays, machine)

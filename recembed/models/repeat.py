@@ -46,8 +46,13 @@ class RepeatPurchase:
         """Count, for the items nobody's history has."""
         return RepeatModel(log.interactions.counts().astype(np.float32), self.recency, machine)
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> "RepeatModel":
-        return RepeatModel(arrays["counts"], self.recency)
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> "RepeatModel":
+        return RepeatModel(arrays["counts"], self.recency, machine)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,8 @@ def ranker_of(
     log, part = loaded or load_log(run)
     try:
         name, setting = run.facts["model"], dict(run.facts["setting"])
-        model = restore(name, setting, log.interactions.items, run.arrays("model"))
+        items, arrays = log.interactions.items, run.arrays("model")
+        model = restore(name, setting, items, arrays, machine)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise RunError(f"the model in {run.folder} is not whole ({error}): train again") from error
     ranker = _searching(run, model, index, machine)

@@ -89,5 +89,10 @@ class TwoTower:
         )
         return HistoryModel.of(events.items, inputs, outputs, known, self.recency)
 
-    def restore(self, items: Vocabulary, arrays: Mapping[str, NDArray[Any]]) -> HistoryModel:
+    def restore(
+        self,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> HistoryModel:
         return HistoryModel.restore(items, arrays, self.recency)

@@ -26,7 +26,7 @@ Indices: TypeAlias = Literal["exact", "annoy", "both"]
 def evaluate(
     runs: str | Path | Sequence[str | Path],
     *,
-    k: Sequence[int] = (10, 20, 50),
+    k: int | Sequence[int] = (10, 20, 50),
     on: Part = "test",
     index: Indices | None = None,
     out: str | Path | None = None,
@@ -62,7 +62,7 @@ def evaluate(
     report = measure(
         rankers,
         cases(parts, on, seed=seed),
-        ks=k,
+        ks=(k,) if isinstance(k, int) else k,
         repeats=bool(opened[0].facts["repeats"]),
         memory=machine.memory,
         setting={
@@ -128,7 +128,7 @@ def _rankers(
 ) -> dict[str, Ranker]:
     """The run's rankers by the name of their row."""
     if index is None:
-        return {name: ranker_of(run, machine=machine, loaded=loaded)[0]}
+        index = "annoy" if run.facts.get("index") else "exact"
     found: dict[str, Ranker] = {}
     if index in ("exact", "both"):
         found[name] = ranker_of(run, index="exact", machine=machine, loaded=loaded)[0]
@@ -154,6 +154,8 @@ def _check_folder(out: str | Path | None) -> None:
 def _write(report: Report, out: str | Path | None, run: Run) -> None:
     if out is None:
         with writing(run.folder, new=False) as writer:
+            if Run.open(run.folder, verify=False, without=REPORT).facts != run.facts:
+                raise RunError(f"{run.folder} was trained or indexed meanwhile: evaluate it again")
             writer.text("report.json", report.to_json(), "json")
             writer.text("report.md", report.to_markdown(), "md")
         return

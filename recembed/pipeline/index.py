@@ -45,8 +45,8 @@ def index(
     if not 0 < target_recall <= 1:
         raise DataError(f"target_recall is a share above 0 and up to 1, not {target_recall}")
     for name, value in {"k": k, "trees": trees, "threads": threads}.items():
-        if value < 1:  # Annoy takes 0 and less for "as you like", without end
-            raise DataError(f"{name} must be at least 1, not {value}")
+        if not 1 <= value < 2**31:  # Annoy takes 0 and less for "as you like", without end
+            raise DataError(f"{name} must be at least 1 and below 2^31, not {value}")
     check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
     with writing(run, new=False) as writer:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -103,6 +105,12 @@ def test_collapsing_keeps_the_last_of_each_pair_and_all_of_the_weight(events):
 
 def test_repeats_are_counted_by_pair():
     assert built([(1, "a", 0), (1, "a", 1), (1, "b", 2), (2, "a", 0)]).repeat_rate() == 0.25
+
+
+def test_a_line_written_twice_is_no_repeat_where_there_are_times():
+    events = built([(1, "a", 0), (1, "a", 0), (1, "b", 1), (1, "a", 2), (1, "a", 2)])
+    assert events.repeat_rate() == 1 / 3
+    assert replace(events, time=None).repeat_rate() == 3 / 5
 
 
 def test_taking_users_takes_their_columns():

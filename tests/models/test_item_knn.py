@@ -37,6 +37,13 @@ def test_a_score_is_the_weighted_sum_of_similarities(log_of, one):
     assert top.rows[1].tolist() == np.argsort(-expected, kind="stable").tolist()
 
 
+def test_items_near_nothing_of_the_history_come_last_by_popularity(log_of, one):
+    log = log_of([[0, 1], [2, 3], [3, 4], [3, 4]])
+    model = ItemKNN(neighbours=5).fit(log, machine=one)
+    top = model.top_k(log.interactions.take_users(np.array([0])), 5)
+    assert top.rows[0].tolist()[2:] == [3, 4, 2]
+
+
 def test_groups_are_what_items_share(log_of, one):
     log = log_of([[0, 1, 2, 3]], groups=[[0, 0, 1, 1]])
     shared = ItemKNN(unit="group", neighbours=4).fit(log, machine=one).similarity.toarray()

@@ -1,5 +1,7 @@
 """Weights of a history, worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,6 +70,13 @@ def test_weights_of_one_item_add_up_and_pooling_is_the_weighted_mean():
     total = 1.125 + 0.25 + 0.5
     first = (1.125 * vectors[0] + 0.25 * vectors[1] + 0.5 * vectors[2]) / total
     assert np.allclose(pooled, [first, [0, 0], vectors[3], (vectors[4] * 0.5 + vectors[5]) / 1.5])
+
+
+def test_weights_of_the_log_multiply():
+    rated = replace(histories([[0, 1]]), weight=np.array([3, -1], np.float32))
+    assert Recency(decay=0.5).weights(rated).tolist() == [1.5, -1]
+    vectors = np.array([[1, 0], [0, 1]] + [[0, 0]] * 7, np.float32)
+    assert np.allclose(Recency(decay=0.5).pool(rated, vectors), [[0.6, -0.4]])
 
 
 def test_no_events_and_no_users_weigh_nothing():
