@@ -14,6 +14,7 @@ from recembed.evaluation.report import Report
 from recembed.evaluation.runner import evaluate as measure
 from recembed.models.stored import ranker_of
 from recembed.pipeline.train import check_seed, machine_of
+from recembed.pipeline.whole import whole
 from recembed.progress import Progress
 from recembed.protocols import Machine, Ranker
 from recembed.run.folder import Run, writing
@@ -162,9 +163,7 @@ def _write(report: Report, out: str | Path | None, run: Run) -> None:
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("report.json", report.to_json()), ("report.md", report.to_markdown())):
-        beside = folder / f".{name}.part"
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(folder / name)
-    beside = folder / ".ranks.part.npz"
-    np.savez_compressed(beside, **dict(report.ranks))  # type: ignore[arg-type]
-    beside.replace(folder / "ranks.npz")
+        with whole(folder / name) as beside:
+            beside.write_text(text, encoding="utf-8")
+    with whole(folder / "ranks.npz") as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **dict(report.ranks))  # type: ignore[arg-type]

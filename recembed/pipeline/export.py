@@ -1,9 +1,6 @@
 """Take vectors or the index out of a run, in forms that other tools read."""
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -15,6 +12,7 @@ from recembed.arrays import Vectors
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, RunError
 from recembed.models.stored import has_vectors, ranker_of
+from recembed.pipeline.whole import whole
 from recembed.protocols import VectorModel
 from recembed.run.folder import Run
 from recembed.run.log import load_log
@@ -37,6 +35,7 @@ def export(
     Raises: RunError if the model has no vectors, or the run no index.
     """
     opened, target = Run.open(run), Path(out)
+    _check_target(target)
     model = ranker_of(opened, index="exact")[1]
     if not has_vectors(model):
         raise RunError(f"{opened.facts['model']} has no vectors to export")
@@ -46,15 +45,22 @@ def export(
         return _index(opened, model, target)
     vocabulary, vectors = _vectors(opened, model, what)
     if form == "parquet":
-        with _whole(target) as beside:
+        with whole(target) as beside:
             pq.write_table(_table(vocabulary, vectors), beside)
     elif form in ("word2vec", "word2vec-binary"):
         _check_tokens(vocabulary)
-        with _whole(target) as beside, beside.open("wb") as file:
+        with whole(target) as beside, beside.open("wb") as file:
             _word2vec(file, vocabulary, vectors, binary=form == "word2vec-binary")
     else:
         raise DataError(f"form is parquet, word2vec, word2vec-binary or index, not {form!r}")
     return len(vocabulary)
+
+
+def _check_target(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise DataError(f"there is no folder {target.parent} to write {target.name} into")
+    if target.is_dir():
+        raise DataError(f"{target} is a folder: name a file")
 
 
 def _vectors(run: Run, model: VectorModel, what: str) -> tuple[Vocabulary, Vectors]:
@@ -105,23 +111,8 @@ def _index(run: Run, model: VectorModel, target: Path) -> int:
         raise RunError(f"{run.folder} has no Annoy index: build it with `recembed index`")
     rows = np.flatnonzero(model.items.known)
     ids = pa.table({"position": np.arange(len(rows)), "id": model.items.vocabulary.take(rows)})
-    with _whole(target) as beside:
+    with whole(target) as beside:
         shutil.copyfile(run.path("index"), beside)
-    with _whole(target.with_name(target.name + ".ids.parquet")) as beside:
+    with whole(target.with_name(target.name + ".ids.parquet")) as beside:
         pq.write_table(ids, beside)
     return len(rows)
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A file beside `target` that takes its place once it is whole."""
-    if not target.parent.is_dir():
-        raise DataError(f"there is no folder {target.parent} to write {target.name} into")
-    if target.is_dir():
-        raise DataError(f"{target} is a folder: name a file")
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield beside
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def index(
         raise DataError(f"target_recall is a share above 0 and up to 1, not {target_recall}")
     for name, value in {"k": k, "trees": trees, "threads": threads}.items():
         if not 1 <= value < 2**31:  # Annoy takes 0 and less for "as you like", without end
-            raise DataError(f"{name} must be at least 1 and below 2^31, not {value}")
+            raise DataError(f"{name} must be at least 1, not {value}, and below 2^31")
     check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
     with writing(run, new=False) as writer:

@@ -1,7 +1,9 @@
 """Runs that were cut short, edited or mixed, and runs that do not belong together."""
 
 import json
+import resource
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -162,6 +164,40 @@ def test_the_model_of_another_run_is_refused(copied, made, refused):
     with writing(run, new=False) as writer:
         writer.arrays("model", Run.open(made("item-knn")).arrays("model"))
     assert "is not whole" in refused(*ask(run))
+
+
+@contextmanager
+def little_room(size):
+    """No file may grow beyond `size` bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_one_line_and_leaves_everything_as_it_was(
+    shop, whole, call, refused, contents
+):
+    above = whole.parent
+    report, out = ("evaluate", whole, "--quiet", "--out", above / "report"), above / "vectors"
+    call(*report)
+    call("export", whole, "--out", out)
+    before = contents(above)
+    train = ("train", shop.log, "--model", "popularity", "--quiet", "--out")
+    forms = [("--form", form) for form in ("parquet", "word2vec", "word2vec-binary", "index")]
+    for command in (
+        *(("export", whole, "--out", out, *form) for form in forms),
+        (*train, whole),
+        (*train, above / "new"),
+        ("index", whole, "--quiet"),
+        ("evaluate", whole, "--quiet"),
+        report,
+    ):
+        with little_room(500):
+            assert "File too large" in refused(*command), command
+        assert contents(above) == before
 
 
 @pytest.mark.parametrize(
