@@ -112,9 +112,9 @@ def test_a_missing_gpu_is_one_line(shop, train_refused):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--k", 0), "k must be at least 1, not 0"),
-        (("--trees", 0), "trees must be at least 1, not 0"),
-        (("--trees", -1), "trees must be at least 1, not -1"),  # Annoy would go on without end
+        (("--k", 0), "k must be at least 1"),
+        (("--trees", 0), "trees must be at least 1"),
+        (("--trees", -1), "trees must be at least 1"),  # Annoy would go on without end
         (("--threads", 0), "threads must be at least 1"),
         (("--target-recall", 1.5), "a share above 0 and up to 1, not 1.5"),
         (("--target-recall", 0), "a share above 0 and up to 1, not 0"),
