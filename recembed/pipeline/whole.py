@@ -1,0 +1,17 @@
+"""Files outside a run: they are there as a whole, or as they were before."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A file beside `target` that takes its place at the end, and goes if there is an error."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
