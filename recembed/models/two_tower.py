@@ -79,7 +79,7 @@ class TwoTower:
             dropout=self.dropout,
             recency=self.recency,
         )
-        inputs, outputs = train(
+        tables = train(
             examples,
             Items(known, categories, len(meanings)),
             setting,
@@ -87,7 +87,7 @@ class TwoTower:
             machine=machine,
             progress=progress,
         )
-        return HistoryModel.of(events.items, inputs, outputs, known, self.recency)
+        return HistoryModel.of(events.items, tables, known, self.recency, biased=True)
 
     def restore(
         self,
@@ -95,4 +95,4 @@ class TwoTower:
         arrays: Mapping[str, NDArray[Any]],
         machine: Machine = THIS_MACHINE,
     ) -> HistoryModel:
-        return HistoryModel.restore(items, arrays, self.recency)
+        return HistoryModel.restore(items, arrays, self.recency, biased=True)

@@ -20,14 +20,13 @@ import numpy as np
 
 from recembed.data.read import read_log
 from recembed.data.split import split
-from recembed.demo import DATA, SETTINGS, TEST, VALID
 from recembed.evaluation.cases import cases
 from recembed.evaluation.runner import evaluate
 from recembed.models.popularity import Popularity, PopularityModel
 from recembed.models.ranker import VectorRanker, with_fallback
 from recembed.models.registry import estimator
 from recembed.models.stored import has_vectors
-from recembed.protocols import Machine
+from recembed.pipeline.demo import DATA, SETTINGS, TEST, VALID
 from recembed.search.exact import ExactIndex
 from recembed.seed import rng
 
@@ -63,7 +62,7 @@ SPACES: dict[str, dict[str, Draw]] = {
         "similarity": one_of("cosine", "tfidf", "bm25"),
         "neighbours": one_of(100, 200, 400, 800),
         "k1": log_between(0.2, 5),
-        "b": between(0, 1),
+        "b": between(0, 0.75),
         **PAST,
     },
     "als": {
@@ -76,15 +75,16 @@ SPACES: dict[str, dict[str, Draw]] = {
     },
     "item2vec": {
         "unit": one_of("group"),
-        "window": one_of(10, 15, 20),
+        "window": one_of(10),
         "dim": one_of(128, 192),
         "negatives": one_of(5, 8),
-        "exponent": between(0, 0.75),
-        "epochs": one_of(5, 8),
-        "learning_rate": log_between(0.05, 0.15),
-        "blend": one_of(2.0, 3.0, 4.0, 6.0),
-        "min_count": one_of(3, 5),
-        **PAST,
+        "exponent": between(0, 0.5),
+        "epochs": one_of(12, 16),
+        "learning_rate": log_between(0.06, 0.12),
+        "blend": log_between(1.5, 3),
+        "min_count": one_of(3),
+        "recency.decay": between(0.94, 0.98),
+        "recency.past": log_between(0.05, 0.2),
     },
     "two-tower": {
         "unit": one_of("group"),
@@ -113,7 +113,7 @@ def main(names: list[str]) -> None:
             random = rng(0, "demo-search", name, trial)
             values = {key: draw(random) for key, draw in SPACES[name].items()}
             begin = time.perf_counter()
-            model = estimator(name, values).fit(train, machine=Machine(threads=1))
+            model = estimator(name, values).fit(train)
             seconds = time.perf_counter() - begin
             ranker = VectorRanker(model, ExactIndex(model.items)) if has_vectors(model) else model
             if not isinstance(model, PopularityModel):

@@ -36,9 +36,9 @@ def test_blend_adds_input_vectors_to_what_is_retrieved(log_of, one):
     log = log_of([[0, 1, 2, 0], [2, 1, 0], [0, 1, 2]])
     plain = QUICK.fit(log, machine=one)
     mixed = replace(QUICK, blend=0.5).fit(log, machine=one)
-    expected = plain.items.vectors + np.float32(0.5) * plain.neighbours.vectors
+    expected = plain.items.vectors + np.float32(0.5) * plain.inputs.vectors
     assert np.array_equal(mixed.items.vectors, expected)
-    assert np.array_equal(mixed.neighbours.vectors, plain.neighbours.vectors)
+    assert np.array_equal(mixed.inputs.vectors, plain.inputs.vectors)
 
 
 def test_baskets_are_sentences_as_the_histories_of_so_many_users_would_be(log_of, one):

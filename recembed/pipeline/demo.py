@@ -29,12 +29,50 @@ SHOWN, EXAMPLES = 10, 4  # products in a list, and products whose neighbours are
 # The best of the same number of trials for every model on the valid baskets, never on the test
 # ones: tests/benchmarks/demo_search.py draws them, demo_search.json beside it has all results.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "popularity": {},
-    "repeat": {"recency.decay": 0.97},
-    "item-knn": {"unit": "group", "recency.decay": 0.97, "recency.past": 0.1},
-    "als": {"unit": "group", "recency.decay": 0.97, "recency.past": 0.1},
-    "item2vec": {"unit": "group", "window": 10, "blend": 1.0, "epochs": 5, "min_count": 3},
-    "two-tower": {"unit": "group", "epochs": 2, "min_count": 20},
+    "popularity": {"days": 305.0},
+    "repeat": {"recency.decay": 0.9738},
+    "item-knn": {
+        "unit": "group",
+        "similarity": "cosine",
+        "neighbours": 200,
+        "recency.decay": 0.9793,
+        "recency.past": 0.0687,
+    },
+    "als": {
+        "unit": "group",
+        "dim": 192,
+        "regularization": 24.0,
+        "alpha": 13.9,
+        "iterations": 8,
+        "recency.decay": 0.9474,
+        "recency.past": 0.0432,
+    },
+    "item2vec": {
+        "unit": "group",
+        "window": 10,
+        "dim": 192,
+        "negatives": 5,
+        "exponent": 0.2345,
+        "epochs": 12,
+        "learning_rate": 0.0628,
+        "blend": 2.06,
+        "min_count": 3,
+        "recency.decay": 0.9718,
+        "recency.past": 0.0525,
+    },
+    "two-tower": {
+        "unit": "group",
+        "dim": 96,
+        "features": "product_category,product_type",
+        "epochs": 3,
+        "batch_size": 256,
+        "learning_rate": 0.0111,
+        "dropout": 0.0,
+        "reach": 50,
+        "min_count": 30,
+        "recency.decay": 0.9575,
+        "recency.past": 0.342,
+    },
 }
 
 
