@@ -1,5 +1,6 @@
 """The columns of a log, read and checked: ids, times, positions, weights, groups."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +40,17 @@ class Events:
         data = table.read(named.read(), [name for name in (user, item, named.group) if name])
         if not data.num_rows:
             raise DataError(f"{table.name} has no rows: a log needs events")
-        sort_key, time, order = _when(table, data, named)
+        users, items = (
+            IdColumn.of(table, data, name, role) for name, role in ((user, "user"), (item, "item"))
+        )
+        groups = IdColumn.of(table, data, named.group, "group") if named.group else None
+        with ThreadPoolExecutor() as beside:  # Arrow reads the numbers of a text file meanwhile
+            beside.map(lambda column: column.ids, [each for each in (users, items, groups) if each])
+            sort_key, time, order = _when(table, data, named)
         return cls(
-            IdColumn.of(table, data, user, "user"),
-            IdColumn.of(table, data, item, "item"),
-            IdColumn.of(table, data, named.group, "group") if named.group else None,
+            users,
+            items,
+            groups,
             sort_key,
             time,
             _numbers(table, data, named.weight).astype(np.float32) if named.weight else None,

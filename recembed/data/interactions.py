@@ -1,6 +1,7 @@
 """What people did: events sorted by user, then in time, with the columns that belong to them."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -165,21 +166,25 @@ def build(
         group_keys = _Keys(np.zeros(n, np.int32), None, "group")
     else:
         group_keys = _keys(group_ids, "group")
-    # a user's basket mostly stands together in a file: number, check and sort runs, not events
-    starts = run_starts(user_keys.values, group_keys.values)
-    sizes = np.diff(starts, append=n)
-    user_runs, users = user_keys.encoded(starts)
-    group_runs, _ = group_keys.numbered(starts)
-    if group_ids is not None:
-        _check_groups(group_runs, user_runs, users)
-    at = _sorting(user_runs, group_runs, starts, sizes, sort_key)
-    item_codes, items = item_keys.encoded()
-    group = None if group_ids is None else np.repeat(group_runs.astype(np.int64), sizes)
-    columns = {"time": time, "weight": weight, "group": group}
-    moved = {name: None if column is None else column[at] for name, column in columns.items()}
-    events_of = np.bincount(user_runs, weights=sizes, minlength=len(users)).astype(np.int64)
-    events = Sequences(item_codes[at], offsets_of(events_of))
-    return Interactions(users, items, events, order=order, **moved)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as beside:  # Arrow numbers the items meanwhile, on another core
+        numbering = beside.submit(item_keys.encoded)
+        # a user's basket mostly stands together in a file: number, check and sort runs, not events
+        starts = run_starts(user_keys.values, group_keys.values)
+        sizes = np.diff(starts, append=n)
+        user_runs, users = user_keys.encoded(starts)
+        group_runs, _ = group_keys.numbered(starts)
+        if group_ids is not None:
+            _check_groups(group_runs, user_runs, users)
+        at = _sorting(user_runs, group_runs, starts, sizes, sort_key)
+        columns = {"time": time, "weight": weight}
+        there = {name: column for name, column in columns.items() if column is not None}
+        moving = {name: beside.submit(np.take, column, at) for name, column in there.items()}
+        group = None if group_ids is None else np.repeat(group_runs, sizes)[at].astype(np.int64)
+        events_of = np.bincount(user_runs, weights=sizes, minlength=len(users)).astype(np.int64)
+        item_codes, items = numbering.result()
+        events = Sequences(item_codes.take(at), offsets_of(events_of))
+        moved = {name: column.result() for name, column in moving.items()}
+    return Interactions(users, items, events, group=group, order=order, **moved)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
