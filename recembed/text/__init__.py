@@ -1,0 +1,1 @@
+"""Text: tokens of a corpus, and vectors of its words."""

@@ -1,0 +1,140 @@
+"""What the words of a corpus are: from text files to a vocabulary and sentences of rows."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
+from recembed.progress import QUIET, Progress
+from recembed.settings import check, setting
+from recembed.text.blocks import text_blocks
+from recembed.text.phrases import find_phrases, join_phrases
+from recembed.text.pieces import BREAK, Pieces
+from recembed.text.stop_words import stop_words
+from recembed.text.streams import LEFT_OUT, as_sequences, count, numbers
+
+WORD = r"[^\W_]+(?:['-][^\W_]+)*"  # don't, mother-in-law; _ is for italics and phrases
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Sentences of word rows. counts: occurrences of each word, int64 [n_words], falling."""
+
+    vocabulary: Vocabulary
+    counts: NDArray[np.int64]
+    sentences: Sequences
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """How text becomes words; none of them spans a space or the end of a line.
+
+    A typographic apostrophe is read as a plain one.
+    """
+
+    pattern: str = setting(WORD, "what a word is, a regular expression")
+    lowercase: bool = setting(True, "Rose and rose are one word")
+    stop_words: str | None = setting(None, "words left out: none, english, or a file of them")
+    phrases: int = setting(0, "times that frequent neighbours become one word", low=0, high=8)
+    phrase_threshold: float = setting(100.0, "a higher score makes fewer phrases", low=0)
+    phrase_min_count: int = setting(5, "rarer pairs are no phrase", low=1)
+    min_count: int = setting(5, "rarer words are left out", low=1)
+    max_vocabulary: int | None = setting(None, "only so many words, the most frequent", low=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        self.compiled()
+
+    def compiled(self) -> re.Pattern[str]:
+        """The pattern. Raises: DataError if it is none, or would not give whole words."""
+        try:
+            pattern = re.compile(self.pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise DataError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
+        if pattern.groups:
+            raise DataError(
+                f"pattern {self.pattern!r} has a group, so what it finds is no whole word: "
+                "write (?: ... ) instead of ( ... )"
+            )
+        return pattern
+
+    def encode(self, paths: Sequence[Path], folder: Path, *, progress: Progress = QUIET) -> Corpus:
+        """Read files with a sentence or paragraph a line; sentences lie in `folder`, mapped.
+
+        Words are in the order of their counts, those of equal counts in the order of their texts.
+        Memory holds the distinct words, not the corpus.
+
+        Raises: DataError for a file that is no text, or a corpus without frequent words.
+        """
+        left_out = stop_words(self.stop_words, lowercase=self.lowercase)
+        pieces = Pieces(self.compiled(), lowercase=self.lowercase)
+        stream = folder / "0"
+        self._read(paths, pieces, stream, progress)
+        words = [*pieces.words]
+        for turn in range(self.phrases):
+            target = folder / str(turn + 1)
+            self._join(stream, target, words, left_out)
+            stream.unlink()
+            stream = target
+        counts = count(numbers(stream), len(words))
+        kept = self._kept(words, counts, left_out)
+        row_of = np.full(len(words) + 1, LEFT_OUT, np.int32)
+        row_of[kept] = np.arange(len(kept))
+        row_of[BREAK] = BREAK  # -1: the last place
+        sentences = as_sequences((row_of[block] for block in numbers(stream)), folder)
+        stream.unlink()
+        vocabulary = Vocabulary([words[at] for at in kept], "word", distinct=True)
+        return Corpus(vocabulary, counts[kept], sentences)
+
+    def _read(
+        self, paths: Sequence[Path], pieces: Pieces, target: Path, progress: Progress
+    ) -> None:
+        there = [path for path in paths if path.is_file()]
+        total = sum(path.stat().st_size for path in there)
+        with progress.task("reading", total, "bytes") as task, target.open("wb") as file:
+            for path in paths:
+                for block in text_blocks(path, task):
+                    pieces.numbers(block).tofile(file)
+                np.array([BREAK], np.int32).tofile(file)  # a file ends its last line
+        if not pieces.words:
+            raise DataError(f"no word in {', '.join(map(str, paths))}: is it text?")
+
+    def _join(self, stream: Path, target: Path, words: list[str], left_out: frozenset[str]) -> None:
+        n = len(words)
+        phrases = find_phrases(
+            stream,
+            words,
+            min_count=self.phrase_min_count,
+            threshold=self.phrase_threshold,
+            apart=np.array([word in left_out for word in words]),
+        )
+        known = {word: at for at, word in enumerate(words)}
+
+        def row(first: int, second: int) -> int:
+            joined = f"{words[first]}_{words[second]}"
+            if joined not in known:
+                known[joined] = len(words)
+                words.append(joined)
+            return known[joined]
+
+        join_phrases(stream, target, phrases, n, row)
+
+    def _kept(
+        self, words: list[str], counts: NDArray[np.int64], left_out: frozenset[str]
+    ) -> list[int]:
+        frequent = np.flatnonzero(counts >= self.min_count).tolist()
+        kept = [at for at in frequent if words[at] not in left_out]
+        if not kept:
+            most = int(counts.max())
+            raise DataError(
+                f"none of {len(words)} words occurs {self.min_count} times (the most frequent: "
+                f"{most}{', a stop word' if frequent else ''}): set tokens.min_count lower"
+            )
+        kept.sort(key=lambda at: (-counts[at], words[at]))
+        return kept[: self.max_vocabulary]
