@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from recembed.arrays import Vectors
 from recembed.data.vocabulary import Vocabulary
+from recembed.data.word2vec_format import write_word2vec
 from recembed.errors import DataError, RunError
 from recembed.models.stored import has_vectors, ranker_of
 from recembed.pipeline.whole import whole
@@ -48,9 +49,8 @@ def export(
         with whole(target) as beside:
             pq.write_table(_table(vocabulary, vectors), beside)
     elif form in ("word2vec", "word2vec-binary"):
-        _check_tokens(vocabulary)
-        with whole(target) as beside, beside.open("wb") as file:
-            _word2vec(file, vocabulary, vectors, binary=form == "word2vec-binary")
+        with whole(target) as beside:
+            write_word2vec(beside, vocabulary, vectors, binary=form == "word2vec-binary")
     else:
         raise DataError(f"form is parquet, word2vec, word2vec-binary or index, not {form!r}")
     return len(vocabulary)
@@ -80,30 +80,6 @@ def _table(vocabulary: Vocabulary, vectors: Vectors) -> pa.Table:
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     return pa.table({"id": vocabulary.ids, "vector": column})
-
-
-def _check_tokens(vocabulary: Vocabulary) -> None:
-    """word2vec files end an id at a space, so two ids must not become one."""
-    tokens = [_token(id) for id in vocabulary.ids.to_pylist()]
-    if len({*tokens}) < len(tokens) or "" in tokens:
-        raise DataError(
-            "some ids are empty, or alike once spaces become '_', as word2vec files need: "
-            "export parquet instead"
-        )
-
-
-def _token(id: int | str) -> str:
-    return "_".join(str(id).split())
-
-
-def _word2vec(file: BinaryIO, vocabulary: Vocabulary, vectors: Vectors, *, binary: bool) -> None:
-    file.write(f"{len(vocabulary)} {vectors.shape[1]}\n".encode())
-    for id, vector in zip(vocabulary.ids.to_pylist(), vectors, strict=True):
-        if binary:
-            file.write(f"{_token(id)} ".encode() + vector.tobytes() + b"\n")
-        else:
-            numbers = " ".join(f"{number:.7g}" for number in vector.tolist())
-            file.write(f"{_token(id)} {numbers}\n".encode())
 
 
 def _index(run: Run, model: VectorModel, target: Path) -> int:
