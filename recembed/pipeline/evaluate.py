@@ -14,7 +14,7 @@ from recembed.evaluation.report import Report
 from recembed.evaluation.runner import evaluate as measure
 from recembed.models.stored import ranker_of
 from recembed.pipeline.train import check_seed, machine_of
-from recembed.pipeline.whole import whole
+from recembed.run.whole import whole
 from recembed.progress import Progress
 from recembed.protocols import Machine, Ranker
 from recembed.run.folder import Run, writing

@@ -43,6 +43,9 @@ def load_log(run: Run) -> tuple[Log, Parts]:
 
     Raises: RunError if the run has no log, or one that does not fit together.
     """
+    kind = run.facts.get("kind", "items")
+    if kind != "items":
+        raise RunError(f"{run.folder} is a run of {kind}, not of items: see `recembed text`")
     arrays, users, items = run.arrays("events"), run.table("users"), run.table("items")
     try:
         facts = run.facts["log"]

@@ -1,8 +1,10 @@
 """Drawing rows from any discrete distribution in constant time."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows, Vectors
@@ -33,6 +35,53 @@ class AliasTable:
             if scaled[high] < 1:
                 small.append(large.pop())
         return cls(keep.astype(np.float32), other)
+
+    def packed(self) -> NDArray[np.uint64]:
+        """Both in one word, chance of 32 bits above the row, so that a draw reads memory once."""
+        chance = (self.keep.astype(np.float64) * (2**32 - 1)).astype(np.uint64)
+        return (chance << np.uint64(32)) | self.other.astype(np.uint64)
+
+
+@njit(inline="always")
+def _step(state: np.uint64) -> np.uint64:
+    """One step of xorshift64 (Marsaglia 2003); `_bits` makes its output good (Vigna 2016)."""
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    return state ^ (state << np.uint64(17))
+
+
+@njit(inline="always")
+def _bits(state: np.uint64) -> np.uint64:
+    return state * np.uint64(2685821657736338717)
+
+
+@njit(inline="always")
+def draw(state: Any, alias: Any) -> Any:
+    """The generator's next state and a row from a packed alias table."""
+    state = _step(state)
+    bits = _bits(state)
+    slot = np.int64(((bits >> np.uint64(32)) * np.uint64(len(alias))) >> np.uint64(32))
+    packed = alias[slot]
+    itself = (bits & np.uint64(0xFFFFFFFF)) <= packed >> np.uint64(32)
+    return state, np.int32(slot) if itself else np.int32(packed & np.uint64(0xFFFFFFFF))
+
+
+@njit(inline="always")
+def within(state: Any, most: int) -> Any:
+    """The generator's next state and a whole number from 1 to `most`."""
+    state = _step(state)
+    bits = _bits(state) >> np.uint64(32)
+    return state, 1 + np.int64((bits * np.uint64(most)) >> np.uint64(32))
+
+
+@njit(inline="always")
+def kept(state: Any, chance: Any) -> Any:
+    """The generator's next state, the same if nothing is left to chance, and whether to keep."""
+    if chance >= np.float32(1):
+        return state, True
+    state = _step(state)
+    unit = np.float32(_bits(state) >> np.uint64(40)) * np.float32(1.0 / (1 << 24))
+    return state, unit < chance
 
 
 def negative_weights(counts: NDArray[np.integer], exponent: float) -> NDArray[np.float64]:

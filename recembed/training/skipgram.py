@@ -1,19 +1,18 @@
-"""Skip-gram with negative sampling over Sequences: a Numba kernel and the loop around it.
+"""The skip-gram engine: word2vec's two architectures over Sequences of anything.
 
-The negatives are drawn once a centre and shared by all its pairs; the centre's output row and
-theirs are gathered into a small contiguous tile, every pair works on the tile, and the changes are
-added back once. Dimension and number of targets are compile-time constants, so the inner loops
-become vector code.
+This file drives: it hands chunks of sequences to threads, adds the loss up, looks for divergence,
+and keeps the state of training. The work is done in the kernels `shared` and `pooled`.
 """
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from recembed import seed as seeds
@@ -21,20 +20,25 @@ from recembed.arrays import Mask, Vectors
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
+from recembed.training import tiles
 from recembed.training.sampler import AliasTable, keep_probability, negative_weights
+from recembed.training.state import State, Store
 
-TABLE, CLIP = 1024, np.float32(8.0)  # beyond +-8 the sigmoid is flat to 3e-4
-_GRID = (np.arange(TABLE, dtype=np.float64) + 0.5) / TABLE * 2 * float(CLIP) - float(CLIP)
-SIGMOID = (1 / (1 + np.exp(-_GRID))).astype(np.float32)
-SOFTPLUS = np.log1p(np.exp(_GRID)).astype(np.float32)  # the loss of a negative pair with score x
-# fastmath less nnan and ninf: with those, a score that is NaN would index outside the tables
-FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over, few to spread
+SAVE_EVERY = 60.0  # seconds of training that a crash may cost
+BLOCK = 1 << 22  # values looked at a time where a corpus may be larger than memory
+MOST_PAIRS = 1e13  # weeks of work: a window of None on sequences that are too long for it
+ONE_BAG = Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))  # each row is its own bag
 
 
 @dataclass(frozen=True)
 class SkipGram:
-    """What is trained; the meaning of each field stands where users set it (models.item2vec)."""
+    """What is trained; the meaning of each field stands where users set it (models.item2vec).
+
+    sharing: the pairs of a centre share their negatives, or each has its own; CBOW has one pair
+    a centre, and rows that are bags are trained pair by pair. decay: CBOW's weight of a context
+    one step further away.
+    """
 
     dim: int
     window: int | None
@@ -45,186 +49,222 @@ class SkipGram:
     shrink: bool
     epochs: int
     learning_rate: float
+    architecture: Literal["skip-gram", "cbow"] = "skip-gram"
+    sharing: Literal["centre", "pair"] = "centre"
+    loss: Literal["logistic", "softmax"] = "logistic"
+    decay: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Input vectors of the context, output vectors of the centre, [n_rows, dim] each."""
+    """inputs [n_table_rows, dim] of what is known, outputs [n_rows, dim] of what is predicted."""
 
     inputs: Vectors
     outputs: Vectors
     losses: list[float]  # mean loss of a pair, an epoch each
+    pairs: int  # trained in all epochs
 
 
-@njit(inline="always")
-def _next(state: np.uint64) -> np.uint64:
-    """One step of xorshift64 (Marsaglia 2003)."""
-    state ^= state << np.uint64(13)
-    state ^= state >> np.uint64(7)
-    return state ^ (state << np.uint64(17))
-
-
-@lru_cache
-def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
-    dim: int, targets: int, past: bool, shrink: bool
-) -> Callable[..., tuple[float, int]]:
-    """The compiled pass over a range of sequences; the arguments are its constants."""
-
-    @njit(fastmath=FAST, nogil=True, error_model="numpy", boundscheck=False, cache=True)
-    def run(  # noqa: C901, PLR0913 - the kernel's arguments are arrays alone
-        values: Any,  # int32 [n]
-        offsets: Any,  # int64 [m+1]
-        first: int,
-        stop: int,
-        inputs: Any,  # float32 [n_rows, dim]
-        outputs: Any,  # float32 [n_rows, dim]
-        window: int,
-        rate: float,
-        state: np.uint64,
-        alias_keep: Any,  # float32 [n_rows]
-        alias_other: Any,  # int32 [n_rows]
-        token_keep: Any,  # float32 [n_rows]
-        sigmoid: Any,
-        softplus: Any,
-    ) -> tuple[float, int]:
-        n_rows = len(alias_keep)
-        tile = np.empty((targets, dim), np.float32)  # the centre and its negatives, gathered once
-        delta = np.empty((targets, dim), np.float32)
-        gain = np.empty(targets, np.float32)
-        row = np.empty(targets, np.int32)
-        sentence = np.empty(np.max(offsets[first + 1 : stop + 1] - offsets[first:stop]), np.int32)
-        scale, limit = np.float32(TABLE / (2 * CLIP)), np.float32(CLIP * 0.9999)
-        unit = np.float32(1.0 / (1 << 24))
-        lr = np.float32(rate)
-        loss, pairs = 0.0, 0
-        for u in range(first, stop):
-            size = 0
-            for at in range(offsets[u], offsets[u + 1]):
-                keep = token_keep[values[at]]
-                if keep < np.float32(1):
-                    state = _next(state)
-                    if np.float32(state >> np.uint64(40)) * unit >= keep:
-                        continue
-                sentence[size] = values[at]
-                size += 1
-            for i in range(size):
-                reach = window
-                if shrink:
-                    state = _next(state)
-                    reach = int(1 + np.int64((state >> np.uint64(33)) % np.uint64(window)))
-                begin = max(0, i - reach)
-                end = i if past else min(size, i + reach + 1)
-                if end - begin < 1 or (not past and end - begin < 2):
-                    continue
-                row[0] = sentence[i]
-                for k in range(1, targets):
-                    state = _next(state)
-                    slot = np.int64(((state >> np.uint64(32)) * np.uint64(n_rows)) >> np.uint64(32))
-                    state = _next(state)
-                    kept = np.float32(state >> np.uint64(40)) * unit < alias_keep[slot]
-                    row[k] = np.int32(slot) if kept else alias_other[slot]
-                for k in range(targets):
-                    y = outputs[row[k]]  # a view: indexing [row[k], d] below is not vectorised
-                    for d in range(dim):
-                        tile[k, d] = y[d]
-                        delta[k, d] = np.float32(0)
-                for j in range(begin, end):
-                    if not past and j == i:
-                        continue
-                    x = inputs[sentence[j]]
-                    for k in range(targets):
-                        f = np.float32(0)
-                        for d in range(dim):
-                            f += x[d] * tile[k, d]
-                        f = f if f < limit else limit  # NaN, too, ends at the limit
-                        f = f if f > -limit else -limit
-                        if k == 0:
-                            gain[k] = sigmoid[np.int32((CLIP - f) * scale)] * lr
-                            loss += softplus[np.int32((CLIP - f) * scale)]
-                        elif row[k] == row[0]:  # the centre itself is no negative
-                            gain[k] = np.float32(0)
-                        else:
-                            gain[k] = -sigmoid[np.int32((f + CLIP) * scale)] * lr
-                            loss += softplus[np.int32((f + CLIP) * scale)]
-                    for d in range(dim):
-                        xd, step = x[d], np.float32(0)
-                        for k in range(targets):
-                            step += gain[k] * tile[k, d]
-                            delta[k, d] += gain[k] * xd
-                        x[d] = xd + step
-                    pairs += 1
-                for k in range(targets):
-                    y = outputs[row[k]]
-                    for d in range(dim):
-                        y[d] += delta[k, d]
-        return loss, pairs
-
-    return run  # type: ignore[no-any-return]
-
-
-def train(
+def train(  # noqa: PLR0913 - the engine's one door
     corpus: Sequences,
     n_rows: int,
     setting: SkipGram,
     *,
+    bags: Sequences | None = None,
     seed: int = 0,
     threads: int = 1,
     progress: Progress = QUIET,
+    checkpoint: Path | None = None,
 ) -> Tables:
     """Train both tables on all sequences. One thread and one seed give the same bytes.
 
-    Raises: DataError if no sequence has two values, or if training diverges.
-    Source: Mikolov et al. 2013 (arXiv 1310.4546); item2vec: Barkan, Koenigstein 2016.
+    corpus: may be memory-mapped; no more than a block of it is looked at at a time. bags: for
+    each row the rows of the input table that it is the mean of (a word's n-grams, an item's
+    categories). checkpoint: a file that keeps the state of training; where it exists, training
+    goes on from there, to the same bytes; it is removed at the end.
+
+    Raises: DataError if no sequence has two values, if training diverges, or if the checkpoint
+    belongs to other data or another setting.
+    Source: Mikolov et al. 2013 (arXiv 1301.3781, 1310.4546); item2vec: Barkan, Koenigstein 2016;
+    bags: Bojanowski et al. 2017 (arXiv 1607.04606), Vasile et al. 2016 (arXiv 1607.07326).
     """
-    counts = np.bincount(corpus.values, minlength=n_rows)
-    if not len(corpus) or corpus.sizes.max() < 2:
-        raise DataError("no sequence has two items, so there is nothing to learn from")
-    random = seeds.rng(seed, "skipgram", "start")
-    inputs = ((random.random((n_rows, setting.dim), np.float32) - 0.5) / setting.dim).astype("f4")
-    tables = Tables(inputs, np.zeros((n_rows, setting.dim), np.float32), [])
-    alias = AliasTable.of(negative_weights(counts, setting.exponent))
+    counts = _counts(corpus, n_rows)
+    _check(corpus, setting)
+    state = State.start(
+        n_rows if bags is None else int(bags.values.max()) + 1, n_rows, setting.dim, seed
+    )
+    store = None if checkpoint is None else Store.of(checkpoint, (setting, seed), corpus, bags)
+    if store is not None:
+        store.load(state)
+    work = _Work(corpus, setting, state, seed, store)
+    run = _kernel(corpus, counts, setting, state, bags)
+    total = setting.epochs * len(corpus.values)
+    done = state.epoch * len(corpus.values) + int(corpus.offsets[work.edges[state.chunk]])
+    with progress.task("skip-gram", total, "tokens") as task, ThreadPoolExecutor(threads) as pool:
+        if done:
+            task.advance(done, "from the checkpoint")
+        while state.epoch < setting.epochs:
+            work.until_due(run, pool, threads, task.advance)
+    if store is not None:
+        store.remove()
+    inputs, outputs = (table[:, : setting.dim] for table in (state.inputs, state.outputs))
+    return Tables(inputs, outputs, state.losses, state.trained)
+
+
+def _kernel(
+    corpus: Sequences,
+    counts: NDArray[np.int64],
+    setting: SkipGram,
+    state: State,
+    bags: Sequences | None,
+) -> Callable[[int, int, float, int], tuple[float, int]]:
+    """A pass over the sequences first .. stop - 1 with a learning rate and a generator's state."""
+    from recembed.training import pooled, shared
+
+    targets = setting.negatives + 1
+    width, blocks = tiles.blocks(targets)
+    cbow, softmax = setting.architecture == "cbow", setting.loss == "softmax"
+    weights = negative_weights(counts, setting.exponent)
+    chances = np.log(np.maximum(weights / weights.sum(), 1e-30)).astype(np.float32)
+    alias = AliasTable.of(weights).packed()
     token_keep = keep_probability(counts, setting.subsample)
     window = setting.window or int(corpus.sizes.max())
     shrink = setting.shrink and setting.window is not None
-    run = kernel(setting.dim, setting.negatives + 1, setting.direction == "past", shrink)
-    edges = _chunks(corpus)
-    total = setting.epochs * len(corpus.values)
+    arrays = (state.inputs, state.outputs, alias, token_keep, chances)
+    rules = (targets, window, setting.direction == "past", shrink)
+    values, offsets = _read_only(corpus.values), _read_only(corpus.offsets)
+    more: tuple[Any, ...] = ()
+    if cbow or setting.sharing == "pair" or bags is not None:
+        kernel = pooled.kernel(width, cbow, softmax)
+        reach = min(window, int(corpus.sizes.max()))
+        fade = (setting.decay ** np.arange(reach, dtype=np.float64)).astype(np.float32)
+        rows = bags or ONE_BAG
+        more = (fade, _read_only(rows.values), _read_only(rows.offsets))
+    else:
+        kernel = shared.kernel(width, blocks == 1, softmax)
 
-    def chunk(epoch: int, c: int) -> tuple[float, int, int]:
-        first, stop = int(edges[c]), int(edges[c + 1])
-        done = (epoch * len(corpus.values) + int(corpus.offsets[first])) / total
-        rate = setting.learning_rate * max(1 - done, 1e-3)  # linear decay, word2vec's floor
-        state = seeds.rng(seed, "skipgram", epoch, c).integers(1, 2**63, dtype=np.uint64)
-        arrays = (alias.keep, alias.other, token_keep, SIGMOID, SOFTPLUS)
-        loss, pairs = run(
-            corpus.values,
-            corpus.offsets,
-            first,
-            stop,
-            tables.inputs,
-            tables.outputs,
-            window,
-            rate,
-            state,
-            *arrays,
+    def run(first: int, stop: int, rate: float, generator: int) -> tuple[float, int]:
+        begin = (values, offsets, first, stop)
+        return kernel(*begin, *arrays, *rules, rate, np.uint64(generator), *more)
+
+    return run
+
+
+class _Work:
+    """Hands chunks out to threads and takes their losses back."""
+
+    def __init__(
+        self, corpus: Sequences, setting: SkipGram, state: State, seed: int, store: Store | None
+    ) -> None:
+        self.corpus, self.setting, self.state, self.seed = corpus, setting, state, seed
+        self.store, self.lock = store, threading.Lock()
+        self.edges = _chunks(corpus)
+        self.saved = time.monotonic()
+        self.next, self.stopped = 0, False
+
+    def until_due(
+        self,
+        run: Callable[[int, int, float, int], tuple[float, int]],
+        pool: ThreadPoolExecutor,
+        threads: int,
+        advance: Callable[[int, str], None],
+    ) -> None:
+        """Train to the end of the epoch, or until the state is to be saved."""
+        self.next, self.stopped = self.state.chunk, False
+
+        def worker() -> None:
+            while (chunk := self._take()) is not None:
+                first, stop = int(self.edges[chunk]), int(self.edges[chunk + 1])
+                loss, pairs = run(first, stop, *self._rate_and_generator(chunk))
+                with self.lock:
+                    self._give(loss, pairs)
+                    tokens = int(self.corpus.offsets[stop] - self.corpus.offsets[first])
+                    advance(tokens, self._note())
+
+        try:
+            for each in [pool.submit(worker) for _ in range(threads)]:
+                each.result()
+        except KeyboardInterrupt:
+            self.stopped = True
+            pool.shutdown()  # the chunks at hand are finished: then the state is one of a border
+            self._save()
+            raise
+        self._check_sane()
+        if self.state.chunk == len(self.edges) - 1:
+            self.state.end_epoch()
+        if time.monotonic() - self.saved > SAVE_EVERY:
+            self._save()
+
+    def _take(self) -> int | None:
+        with self.lock:
+            due = self.store is not None and time.monotonic() - self.saved > SAVE_EVERY
+            if self.stopped or due or self.next == len(self.edges) - 1:
+                return None
+            self.next += 1
+            return self.next - 1
+
+    def _rate_and_generator(self, chunk: int) -> tuple[float, int]:
+        tokens = len(self.corpus.values)
+        at = self.state.epoch * tokens + int(self.corpus.offsets[self.edges[chunk]])
+        left = 1 - at / (self.setting.epochs * tokens)
+        rate = self.setting.learning_rate * max(left, 1e-3)  # linear decay, word2vec's floor
+        draw = seeds.rng(self.seed, "skipgram", self.state.epoch, chunk)
+        return rate, int(draw.integers(1, 2**63, dtype=np.uint64))
+
+    def _give(self, loss: float, pairs: int) -> None:
+        self.state.loss += loss
+        self.state.pairs += pairs
+        self.state.chunk += 1
+        self.stopped = self.stopped or not np.isfinite(loss)
+
+    def _note(self) -> str:
+        mean = self.state.loss / max(self.state.pairs, 1)
+        return f"epoch {self.state.epoch + 1}/{self.setting.epochs}, loss {mean:.4f}"
+
+    def _save(self) -> None:
+        if self.store is not None:
+            self._check_sane()
+            self.store.save(self.state)
+        self.saved = time.monotonic()
+
+    def _check_sane(self) -> None:
+        """Raises: DataError if the loss is no number, or twice that of vectors of zeros."""
+        state, setting = self.state, self.setting
+        mean = state.loss / max(state.pairs, 1)
+        targets = setting.negatives + 1
+        untrained = np.log(2) * targets if setting.loss == "logistic" else np.log(targets)
+        if state.finite() and not mean > 2 * untrained + 1:
+            return
+        kept = "" if self.store is None else self.store.described()
+        raise DataError(
+            f"training diverged in epoch {state.epoch + 1} of {setting.epochs} at learning_rate "
+            f"{setting.learning_rate}: set it lower (word2vec's default is 0.025){kept}"
         )
-        return loss, pairs, int(corpus.offsets[stop] - corpus.offsets[first])
 
-    with (
-        progress.task("skip-gram", total, "tokens") as task,
-        ThreadPoolExecutor(threads) as pool,
-    ):
-        for epoch in range(setting.epochs):
-            loss, pairs = 0.0, 0
-            for part, some, tokens in pool.map(
-                chunk, [epoch] * (len(edges) - 1), range(len(edges) - 1)
-            ):
-                loss, pairs = loss + part, pairs + some
-                note = f"epoch {epoch + 1}/{setting.epochs}, loss {loss / max(pairs, 1):.4f}"
-                task.advance(tokens, note)
-            tables.losses.append(loss / max(pairs, 1))
-            _check_sane(tables, epoch, setting)
-    return tables
+
+def _check(corpus: Sequences, setting: SkipGram) -> None:
+    if not len(corpus) or corpus.sizes.max() < 2:
+        raise DataError("no sequence has two items, so there is nothing to learn from")
+    pairs = float((corpus.sizes.astype(np.float64) ** 2).sum()) * setting.epochs
+    if setting.window is None and pairs > MOST_PAIRS:
+        raise DataError(
+            f"a window of the whole sequence makes {pairs:.0e} pairs here, the longest has "
+            f"{corpus.sizes.max()} items: set window to a number"
+        )
+
+
+def _counts(corpus: Sequences, n_rows: int) -> NDArray[np.int64]:
+    counts = np.zeros(n_rows, np.int64)
+    for start in range(0, len(corpus.values), BLOCK):
+        counts += np.bincount(corpus.values[start : start + BLOCK], minlength=n_rows)
+    return counts
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """As a mapped file is: else a kernel is compiled twice, for arrays and for files."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def _chunks(corpus: Sequences) -> NDArray[np.int64]:
@@ -232,16 +272,6 @@ def _chunks(corpus: Sequences) -> NDArray[np.int64]:
     steps = np.arange(0, len(corpus.values), CHUNK)
     edges = np.searchsorted(corpus.offsets, steps)
     return np.unique(np.append(np.minimum(edges, len(corpus)), len(corpus)))
-
-
-def _check_sane(tables: Tables, epoch: int, setting: SkipGram) -> None:
-    probe = float(tables.inputs.sum(dtype=np.float64) + tables.outputs.sum(dtype=np.float64))
-    untrained = (setting.negatives + 1) * np.log(2)  # the loss of a pair when all scores are 0
-    if not np.isfinite(probe) or not tables.losses[-1] < 2 * untrained:
-        raise DataError(
-            f"training diverged in epoch {epoch + 1} at learning_rate {setting.learning_rate}: "
-            f"set it lower (word2vec's default is 0.025)"
-        )
 
 
 def trained_rows(corpus: Sequences, n_rows: int) -> Mask:
