@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import recembed
+from recembed.cli_text import text
 from recembed.errors import RecembedError
 from recembed.options import PAIR, RULE, choice, number, quiet, run, seed, seen, threads
 
@@ -180,15 +181,20 @@ def models(name: str | None) -> None:
     """List the models, or the hyperparameters of one."""
     from recembed.models import registry
     from recembed.settings import described
+    from recembed.text.word_vectors import WordVectors
+
+    def of(one: str) -> Any:
+        return WordVectors() if one == WordVectors.name else registry.estimator(one)
 
     if name is None:
-        for each in registry.names():
-            click.echo(
-                f"{each:12} {(type(registry.estimator(each)).__doc__ or '').splitlines()[0]}"
-            )
+        for each in (*registry.names(), WordVectors.name):
+            click.echo(f"{each:12} {(type(of(each)).__doc__ or '').splitlines()[0]}")
         return
-    for line in described(registry.estimator(name)):
+    for line in described(of(name)):
         click.echo(line)
+
+
+cli.add_command(text)
 
 
 @cli.group()

@@ -13,7 +13,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.data.word2vec_format import write_word2vec
 from recembed.errors import DataError, RunError
 from recembed.models.stored import has_vectors, ranker_of
-from recembed.pipeline.whole import whole
+from recembed.run.whole import whole
 from recembed.protocols import VectorModel
 from recembed.run.folder import Run
 from recembed.run.log import load_log
@@ -36,7 +36,7 @@ def export(
     Raises: RunError if the model has no vectors, or the run no index.
     """
     opened, target = Run.open(run), Path(out)
-    _check_target(target)
+    check_target(target)
     model = ranker_of(opened, index="exact")[1]
     if not has_vectors(model):
         raise RunError(f"{opened.facts['model']} has no vectors to export")
@@ -47,7 +47,7 @@ def export(
     vocabulary, vectors = _vectors(opened, model, what)
     if form == "parquet":
         with whole(target) as beside:
-            pq.write_table(_table(vocabulary, vectors), beside)
+            pq.write_table(vector_table(vocabulary, vectors), beside)
     elif form in ("word2vec", "word2vec-binary"):
         with whole(target) as beside:
             write_word2vec(beside, vocabulary, vectors, binary=form == "word2vec-binary")
@@ -56,7 +56,8 @@ def export(
     return len(vocabulary)
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path) -> None:
+    """Before the work, not after it. Raises: DataError if a file cannot be written there."""
     if not target.parent.is_dir():
         raise DataError(f"there is no folder {target.parent} to write {target.name} into")
     if target.is_dir():
@@ -76,7 +77,8 @@ def _vectors(run: Run, model: VectorModel, what: str) -> tuple[Vocabulary, Vecto
     return embeddings.vocabulary.select(rows), embeddings.vectors[rows]
 
 
-def _table(vocabulary: Vocabulary, vectors: Vectors) -> pa.Table:
+def vector_table(vocabulary: Vocabulary, vectors: Vectors) -> pa.Table:
+    """Columns id and vector, a fixed-size list of float32."""
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     return pa.table({"id": vocabulary.ids, "vector": column})

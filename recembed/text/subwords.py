@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numba import njit
 
-from recembed.arrays import Rows, offsets_of
+from recembed.arrays import Mask, Rows, Vectors, offsets_of
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.settings import check, setting
@@ -75,6 +76,30 @@ class NGrams:
         known[known] = self.buckets[at[known]] == grams.values[known]
         shared = Sequences((at + self.n_words).astype(np.int32), grams.offsets)
         return shared.keep(known)
+
+
+@dataclass(frozen=True, eq=False)
+class NGramVectors:
+    """What was learned about spelling: vectors float32 [n_ngrams, dim], one a bucket."""
+
+    ngrams: NGrams
+    vectors: Vectors
+
+    def of(self, words: Sequence[str]) -> tuple[Vectors, Mask]:
+        """Vectors of words outside the vocabulary [n, dim], and whether they have any n-gram."""
+        rows = self.ngrams.rows(words)
+        bags = Sequences(rows.values - np.int32(self.ngrams.n_words), rows.offsets)
+        return bag_means(self.vectors, bags), rows.sizes > 0
+
+
+def bag_means(table: Vectors, bags: Sequences) -> Vectors:
+    """The mean of the rows of each bag [n, dim], zeros for an empty one."""
+    weights = np.repeat(1 / np.maximum(bags.sizes, 1), bags.sizes).astype(np.float32)
+    matrix = sp.csr_matrix(
+        (weights, bags.values, bags.offsets), shape=(len(bags), len(table)), copy=False
+    )
+    means: Vectors = matrix @ table
+    return means
 
 
 @njit(cache=True, nogil=True, boundscheck=False)

@@ -1,0 +1,138 @@
+"""Word vectors: words that stand near each other in text get near vectors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask
+from recembed.data.embeddings import Embeddings
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+from recembed.progress import QUIET, Progress
+from recembed.protocols import THIS_MACHINE, Machine
+from recembed.settings import check, setting
+from recembed.text.subwords import NGrams, NGramVectors, Subwords, bag_means
+from recembed.text.tokens import Tokens
+from recembed.text.word_model import WordModel
+
+if TYPE_CHECKING:
+    from recembed.training.skipgram import SkipGram
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """Skip-gram or CBOW over the words of a corpus, whole or with their n-grams.
+
+    The vector of a word is its input vector: with n-grams, the mean of its own and theirs.
+    Source: Mikolov et al. 2013 (arXiv 1301.3781, 1310.4546); defaults are word2vec's.
+    """
+
+    name: ClassVar[str] = "word-vectors"
+    architecture: Literal["skip-gram", "cbow"] = setting(
+        "skip-gram", "each word tells its neighbours, or their mean tells it (faster)"
+    )
+    dim: int = setting(128, "length of a vector", low=1, high=4096)
+    window: int = setting(5, "context reaches N words away", low=1)
+    shrink: bool = setting(True, "draw each window from 1..window, so that near words count more")
+    negatives: int = setting(5, "negatives a centre", low=1, high=256)
+    exponent: float = setting(0.75, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
+    subsample: float = setting(
+        1e-3, "threshold share of frequent words; 0: keep all", low=0, high=1
+    )
+    epochs: int = setting(5, "passes over the corpus", low=1)
+    learning_rate: float | None = setting(
+        None, "first step size, falls linearly to 0; None: 0.025, for cbow 0.05", low=0
+    )
+    sharing: Literal["centre", "pair"] = setting(
+        "centre", "negatives are drawn for a word (fast) or for each pair (as word2vec)"
+    )
+    tokens: Tokens = setting(Tokens(), "how text becomes words")
+    subwords: Subwords = setting(Subwords(), "n-grams of a word")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def fit(
+        self,
+        corpus: str | Path | Sequence[str | Path],
+        *,
+        seed: int = 0,
+        machine: Machine = THIS_MACHINE,
+        progress: Progress = QUIET,
+        checkpoint: Path | None = None,
+        scratch: Path | None = None,
+    ) -> WordModel:
+        """Train on text files with a sentence or paragraph a line.
+
+        checkpoint: a file that keeps the state of training, and is gone on from where it exists.
+        scratch: the folder in which the sentences lie meanwhile, four bytes a word.
+
+        Raises: DataError if the corpus is no text or has too few words, or training diverges.
+        """
+        from recembed.training.skipgram import train
+
+        files = [corpus] if isinstance(corpus, (str, Path)) else corpus
+        with TemporaryDirectory(dir=scratch) as folder:
+            text = self.tokens.encode(
+                [Path(file) for file in files], Path(folder), progress=progress
+            )
+            ngrams, bags = NGrams.among(self.subwords, text.vocabulary.ids.to_pylist())
+            tables = train(
+                text.sentences,
+                len(text.vocabulary),
+                _engine(self),
+                bags=bags if self.subwords.max_n else None,
+                seed=seed,
+                threads=machine.threads,
+                progress=progress,
+                checkpoint=checkpoint,
+            )
+            known = _beside_others(text.sentences, text.counts)
+        means = bag_means(tables.inputs, bags) if self.subwords.max_n else tables.inputs
+        words = Embeddings(text.vocabulary, means, known, "cosine")
+        parts = NGramVectors(ngrams, tables.inputs[len(known) :]) if self.subwords.max_n else None
+        return WordModel(words, text.counts, parts, machine)
+
+    def restore(
+        self,
+        vocabulary: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        machine: Machine = THIS_MACHINE,
+    ) -> WordModel:
+        """The model whose `arrays()` these are."""
+        words = Embeddings(vocabulary, arrays["vectors"], arrays["known"], "cosine")
+        ngrams = None
+        if "buckets" in arrays:
+            named = NGrams(self.subwords, len(vocabulary), arrays["buckets"])
+            ngrams = NGramVectors(named, arrays["ngrams"])
+        return WordModel(words, arrays["counts"], ngrams, machine)
+
+
+def _engine(estimator: WordVectors) -> "SkipGram":
+    from recembed.training.skipgram import SkipGram
+
+    usual = 0.05 if estimator.architecture == "cbow" else 0.025  # word2vec's
+    return SkipGram(
+        dim=estimator.dim,
+        window=estimator.window,
+        negatives=estimator.negatives,
+        exponent=estimator.exponent,
+        subsample=estimator.subsample,
+        direction="both",
+        shrink=estimator.shrink,
+        epochs=estimator.epochs,
+        learning_rate=usual if estimator.learning_rate is None else estimator.learning_rate,
+        architecture=estimator.architecture,
+        sharing=estimator.sharing,
+    )
+
+
+def _beside_others(sentences: Sequences, counts: NDArray[np.int64]) -> Mask:
+    """Words that do not stand alone in every sentence of theirs, [n_words]: others have no pair."""
+    alone = sentences.values[sentences.offsets[:-1][sentences.sizes == 1]]
+    return counts > np.bincount(alone, minlength=len(counts))
