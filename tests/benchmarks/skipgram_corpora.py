@@ -4,10 +4,9 @@ import lzma
 import os
 import re
 import shutil
-from collections import Counter
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -75,12 +74,20 @@ def tokenised(limit: int | None = None) -> Iterator[list[str]]:
 
 def encoded(paragraphs: Iterable[list[str]]) -> tuple[Vocabulary, Sequences]:
     """The words that come often enough, most frequent first, and the paragraphs as their rows."""
-    paragraphs = list(paragraphs)
-    counts = Counter(chain.from_iterable(paragraphs))
-    words = [word for word, count in counts.most_common() if count >= MIN_COUNT]
-    row = {word: at for at, word in enumerate(words)}
-    rows = [[row[word] for word in paragraph if word in row] for paragraph in paragraphs]
-    return Vocabulary(words, "word"), Sequences.of([each for each in rows if each])
+    number: dict[str, int] = {}
+    numbers, sizes = array("i"), []
+    for paragraph in paragraphs:
+        numbers.extend(number.setdefault(word, len(number)) for word in paragraph)
+        sizes.append(len(paragraph))
+    found = np.array(numbers, np.int32)
+    counts = np.bincount(found)
+    order = np.argsort(-counts, kind="stable")
+    order = order[counts[order] >= MIN_COUNT]
+    row = np.full(len(number), -1, np.int32)
+    row[order] = np.arange(len(order))
+    kept = Sequences(row[found], offsets_of(np.array(sizes, np.int64))).keep(row[found] >= 0)
+    words = np.array([*number], object)[order].tolist()
+    return Vocabulary(words, "word"), kept.take(np.flatnonzero(kept.sizes))
 
 
 def write_text(sequences: Sequences, names: Vocabulary, path: Path) -> None:

@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import Bar, BenchError, at_least, environment, peers, say, seconds
 from benchmarks.skipgram_corpora import Corpus, corpora
+from benchmarks.skipgram_peer import GENSIM
 from recembed.data.sequences import Sequences
 from recembed.training.skipgram import SkipGram, train
 
-GENSIM = ["gensim==4.4.0"]
 MODES = {"sentences": 6.0, "corpus_file": 5.0}
 DIMS, THREADS = (64, 128), 2
 WINDOW, NEGATIVES = 5, 5
