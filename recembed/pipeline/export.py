@@ -13,10 +13,10 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.data.word2vec_format import write_word2vec
 from recembed.errors import DataError, RunError
 from recembed.models.stored import has_vectors, ranker_of
-from recembed.run.whole import whole
 from recembed.protocols import VectorModel
 from recembed.run.folder import Run
 from recembed.run.log import load_log
+from recembed.run.whole import whole
 
 
 def export(
