@@ -14,7 +14,7 @@ import click
 import recembed
 from recembed.cli_text import text
 from recembed.errors import RecembedError
-from recembed.options import PAIR, RULE, choice, number, quiet, run, seed, seen, threads
+from recembed.options import PAIR, RULE, checkpoint, choice, number, quiet, run, seed, seen, threads
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,6 +53,7 @@ def cli() -> None:
 @seed
 @threads
 @choice("--device", "auto|cpu|cuda", "auto", "Where torch models train.")
+@checkpoint
 @quiet
 def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
     """Train a model on LOG (a file, a folder of Parquet, or dataset:NAME) into a run folder.

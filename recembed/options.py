@@ -43,6 +43,12 @@ PAIR, RULE = Pair(), Rule()
 quiet = click.option("--quiet", is_flag=True, help="No progress.")
 threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
 seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+checkpoint = click.option(
+    "--checkpoint",
+    type=click.Path(),
+    default=None,
+    help="Keeps the state of training; the same call goes on from there.",
+)
 run = click.argument("run", type=click.Path())
 number = click.option("--k", "-k", default=10, show_default=True, help="Length of each list.")
 seen = choice(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -24,11 +25,16 @@ def _cores() -> int:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run may use. threads: worker threads; memory: bytes of scratch space."""
+    """What training may use.
+
+    threads: worker threads; memory: bytes of scratch space; checkpoint: a file that keeps the
+    state of a training that can go on from one (`Estimator.resumes`).
+    """
 
     threads: int = field(default_factory=_cores)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     memory: int = 1 << 30
+    checkpoint: Path | None = None
 
 
 THIS_MACHINE = Machine()
@@ -95,9 +101,10 @@ class Fitted(Protocol):
 
 
 class Estimator(Protocol):
-    """A frozen dataclass of hyperparameters."""
+    """A frozen dataclass of hyperparameters. resumes: whether `machine.checkpoint` is of use."""
 
     name: ClassVar[str]
+    resumes: ClassVar[bool]
 
     def fit(
         self,

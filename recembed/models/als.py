@@ -29,6 +29,7 @@ class ALS:
     """
 
     name: ClassVar[str] = "als"
+    resumes: ClassVar[bool] = False
     unit: Literal["user", "group"] = setting("user", "factorize users or groups against items")
     dim: int = setting(128, "number of factors", low=1, high=4096)
     regularization: float = setting(1.0, "added to the diagonal of each solve", low=0)

@@ -1,8 +1,8 @@
 """item2vec: items that stand near each other in histories or baskets get near vectors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,36 +10,56 @@ from numpy.typing import NDArray
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
+from recembed.models.features import Features
 from recembed.models.history import HistoryModel
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.settings import check, setting
 from recembed.training.recency import Recency
 
+if TYPE_CHECKING:
+    from recembed.training.skipgram import SkipGram
+
 
 @dataclass(frozen=True)
 class Item2Vec:
-    """Skip-gram over item sequences.
+    """Skip-gram or CBOW over item sequences.
 
     Items are retrieved by their output vectors with the weighted mean of a history's input
-    vectors: that is the pair that training scores. Neighbours are found by both, added up. An
-    item hardly ever stands beside itself, so a log of habits wants `blend`.
-    Source: Barkan, Koenigstein 2016 (arXiv 1603.04259).
+    vectors: that is the pair that training scores. Forward CBOW (architecture cbow, direction
+    past) trains exactly that mean: the weights are those of `recency`. Neighbours are found by
+    both tables, added up. An item hardly ever stands beside itself, so a log of habits wants
+    `blend`.
+    Source: Barkan, Koenigstein 2016 (arXiv 1603.04259); features: Vasile et al. 2016
+    (arXiv 1607.07326).
     """
 
     name: ClassVar[str] = "item2vec"
+    resumes: ClassVar[bool] = True
     unit: Literal["user", "group"] = setting("user", "a sentence is a user's history or a group")
+    architecture: Literal["skip-gram", "cbow"] = setting(
+        "skip-gram", "an item from each of its context, or from their weighted mean"
+    )
     dim: int = setting(128, "length of a vector", low=1, high=4096)
     window: int | None = setting(5, "context reaches N items away; None: the whole unit", low=1)
     direction: Literal["both", "past"] = setting(
         "both", "context on both sides, or what was before"
     )
     shrink: bool = setting(True, "draw each window from 1..window, so that near items count more")
-    negatives: int = setting(5, "negatives a centre", low=1, high=256)
+    negatives: int = setting(5, "negatives a centre", low=1, high=4096)
+    sharing: Literal["centre", "pair"] = setting(
+        "centre", "the pairs of a centre share its negatives (fast), or each draws its own (exact)"
+    )
+    loss: Literal["logistic", "softmax"] = setting(
+        "logistic", "of each target alone, or cross-entropy over an item and its negatives"
+    )
     exponent: float = setting(0.0, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
     subsample: float = setting(0.0, "threshold share of frequent items; 0: keep all", low=0, high=1)
     epochs: int = setting(20, "passes over the log", low=1)
     learning_rate: float = setting(0.025, "first step size, falls linearly to 0", low=0)
+    features: tuple[str, ...] = setting(
+        (), "category columns of the item table, summed into input vectors; untouched items too"
+    )
     blend: float = setting(
         0.0, "retrieve by output + blend * input vectors; > 0 where people repeat themselves", low=0
     )
@@ -58,7 +78,7 @@ class Item2Vec:
         progress: Progress = QUIET,
     ) -> HistoryModel:
         """Train. Raises: DataError if no sentence has two items, or training diverges."""
-        from recembed.training.skipgram import SkipGram, train, trained_rows
+        from recembed.training.skipgram import train, trained_rows
 
         events = log.interactions
         corpus = events.sentences(self.unit)
@@ -66,28 +86,29 @@ class Item2Vec:
         if not known.any():
             raise DataError(f"no item has {self.min_count} events: set min_count lower")
         corpus = corpus.keep(known[corpus.values])
-        engine = SkipGram(
-            dim=self.dim,
-            window=self.window,
-            negatives=self.negatives,
-            exponent=self.exponent,
-            subsample=self.subsample,
-            direction=self.direction,
-            shrink=self.shrink,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-        )
+        trained = trained_rows(corpus, events.n_items)
+        features = Features.of(log, self.features, trained) if self.features else None
         tables = train(
             corpus,
             events.n_items,
-            engine,
+            self._engine(),
+            bags=None if features is None else features.bags(),
             seed=seed,
             threads=machine.threads,
             progress=progress,
+            checkpoint=machine.checkpoint,
         )
-        known = trained_rows(corpus, events.n_items)
-        retrieved = tables.outputs + np.float32(self.blend) * tables.inputs
-        return HistoryModel.of(events.items, (tables.inputs, retrieved), known, self.recency)
+        inputs, outputs, known = tables.inputs, tables.outputs, trained
+        if features is not None:
+            inputs, outputs, known = features.spread(inputs, outputs)
+        retrieved = outputs + np.float32(self.blend) * inputs
+        return HistoryModel.of(events.items, (inputs, retrieved), known, self.recency)
+
+    def _engine(self) -> "SkipGram":
+        from recembed.training.skipgram import SkipGram
+
+        same = {each.name for each in fields(SkipGram)} - {"decay"}
+        return SkipGram(**{name: getattr(self, name) for name in same}, decay=self.recency.decay)
 
     def restore(
         self,

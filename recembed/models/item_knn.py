@@ -33,6 +33,7 @@ class ItemKNN:
     """
 
     name: ClassVar[str] = "item-knn"
+    resumes: ClassVar[bool] = False
     unit: Literal["user", "group"] = setting("user", "items are compared by shared users or groups")
     similarity: Literal["cosine", "tfidf", "bm25"] = setting("cosine", "how columns are weighted")
     neighbours: int = setting(200, "similar items kept for each, itself too", low=1)

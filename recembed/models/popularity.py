@@ -26,6 +26,7 @@ class Popularity:
     """Items by how many events they had."""
 
     name: ClassVar[str] = "popularity"
+    resumes: ClassVar[bool] = False
     days: float | None = setting(None, "count only the last N days of the log; None: all", low=0)
 
     def __post_init__(self) -> None:

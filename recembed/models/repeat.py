@@ -30,6 +30,7 @@ class RepeatPurchase:
     """
 
     name: ClassVar[str] = "repeat"
+    resumes: ClassVar[bool] = False
     recency: Recency = setting(Recency(), "what one event of the history adds")
 
     def __post_init__(self) -> None:

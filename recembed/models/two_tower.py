@@ -27,6 +27,7 @@ class TwoTower:
     """
 
     name: ClassVar[str] = "two-tower"
+    resumes: ClassVar[bool] = False
     unit: Literal["user", "group"] = setting("user", "predict the next event, or a group's rest")
     dim: int = setting(64, "length of a vector", low=1, high=4096)
     features: tuple[str, ...] = setting((), "category columns of the item table, by name")

@@ -14,11 +14,11 @@ from recembed.evaluation.report import Report
 from recembed.evaluation.runner import evaluate as measure
 from recembed.models.stored import ranker_of
 from recembed.pipeline.train import check_seed, machine_of
-from recembed.run.whole import whole
 from recembed.progress import Progress
 from recembed.protocols import Machine, Ranker
 from recembed.run.folder import Run, writing
 from recembed.run.log import Parts, load_log
+from recembed.run.whole import whole
 
 REPORT = ("report.json", "report.md")  # in a run, these files
 Indices: TypeAlias = Literal["exact", "annoy", "both"]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +48,7 @@ def train(
     seed: int = 0,
     threads: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    checkpoint: str | Path | None = None,
     quiet: bool = False,
 ) -> Run:
     """Read LOG, hold a part out, train on the rest, and write the run folder OUT.
@@ -56,14 +58,17 @@ def train(
     rules of data.split, None holds nothing out. The model trains on all but the test part; tune:
     leave the valid part out too, to be evaluated on it; refit: train on the whole log, for
     serving. seen: whether items of a history may be recommended again; auto: if at least 5 % of
-    the log's events repeat an earlier one.
+    the log's events repeat an earlier one. checkpoint: a file that keeps the state of training;
+    the same call goes on from there after it was stopped.
 
     Raises: DataError for what is wrong with the log or the options; RunError for the folder.
     """
     check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
-    machine = machine_of(threads, device)
     estimator = registry.estimator(model, set)  # a typo should not cost the reading of a log
+    machine = machine_of(threads, device, checkpoint)
+    if machine.checkpoint is not None and not estimator.resumes:
+        raise DataError(f"{model} keeps no checkpoint: leave it out")
     if test is None and valid is not None:
         raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
     if tune and (refit or valid is None):
@@ -142,15 +147,18 @@ def check_seed(seed: int) -> None:
         raise DataError(f"seed is a whole number from 0 to {SEEDS - 1}, not {seed}")
 
 
-def machine_of(threads: int | None, device: Literal["auto", "cpu", "cuda"]) -> Machine:
+def machine_of(
+    threads: int | None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    checkpoint: str | Path | None = None,
+) -> Machine:
     """What a verb may use: all cores unless `threads` says otherwise."""
     if device not in ("auto", "cpu", "cuda"):
         raise DataError(f"device is 'auto', 'cpu' or 'cuda', not {device!r}")
-    if threads is None:
-        return Machine(device=device)
-    if threads < 1:
+    if threads is not None and threads < 1:
         raise DataError(f"threads must be at least 1, not {threads}")
-    return Machine(threads=threads, device=device)
+    machine = Machine(device=device, checkpoint=None if checkpoint is None else Path(checkpoint))
+    return machine if threads is None else replace(machine, threads=threads)
 
 
 def _may_repeat(events: Interactions, seen: Literal["auto", "allow", "exclude"]) -> bool:

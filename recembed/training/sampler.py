@@ -23,23 +23,34 @@ class AliasTable:
     @classmethod
     def of(cls, weights: NDArray[np.floating]) -> "AliasTable":
         """From non-negative weights [n] with a positive sum."""
-        n = len(weights)
-        scaled = weights.astype(np.float64) * (n / weights.sum(dtype=np.float64))
-        keep, other = np.ones(n), np.arange(n, dtype=np.int32)
-        small = list(np.flatnonzero(scaled < 1))
-        large = list(np.flatnonzero(scaled >= 1))
-        while small and large:
-            low, high = small.pop(), large[-1]
-            keep[low], other[low] = scaled[low], high
-            scaled[high] -= 1 - scaled[low]
-            if scaled[high] < 1:
-                small.append(large.pop())
-        return cls(keep.astype(np.float32), other)
+        scaled = weights.astype(np.float64) * (len(weights) / weights.sum(dtype=np.float64))
+        return cls(*_alias(scaled))
 
     def packed(self) -> NDArray[np.uint64]:
         """Both in one word, chance of 32 bits above the row, so that a draw reads memory once."""
         chance = (self.keep.astype(np.float64) * (2**32 - 1)).astype(np.uint64)
         return (chance << np.uint64(32)) | self.other.astype(np.uint64)
+
+
+@njit(cache=True)
+def _alias(scaled: Any) -> Any:
+    """(keep, other) of weights whose mean is 1, which are used up."""
+    n = len(scaled)
+    keep, other = np.ones(n, np.float32), np.arange(n).astype(np.int32)
+    small, large = np.flatnonzero(scaled < 1), np.flatnonzero(scaled >= 1)
+    room = np.empty(n, np.int64)
+    room[: len(small)] = small
+    n_small, n_large = len(small), len(large)
+    while n_small and n_large:
+        low, high = room[n_small - 1], large[n_large - 1]
+        n_small -= 1
+        keep[low], other[low] = scaled[low], high
+        scaled[high] -= 1 - scaled[low]
+        if scaled[high] < 1:
+            n_large -= 1
+            room[n_small] = high
+            n_small += 1
+    return keep, other
 
 
 @njit(inline="always")

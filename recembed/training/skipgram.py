@@ -90,9 +90,8 @@ def train(  # noqa: PLR0913 - the engine's one door
     """
     counts = _counts(corpus, n_rows)
     _check(corpus, setting)
-    state = State.start(
-        n_rows if bags is None else int(bags.values.max()) + 1, n_rows, setting.dim, seed
-    )
+    n_inputs = n_rows if bags is None else int(bags.values.max()) + 1
+    state = State.start(n_inputs, n_rows, setting.dim, seed)
     store = None if checkpoint is None else Store.of(checkpoint, (setting, seed), corpus, bags)
     if store is not None:
         store.load(state)

@@ -1,0 +1,67 @@
+"""Categories of items as rows of the input table: what an item shares with others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from recembed.arrays import Mask, Vectors
+from recembed.data.log import Log
+from recembed.data.sequences import Sequences
+from recembed.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """trained [n_items]: items with pairs. categories: item x category, 1 where it has it.
+
+    Only categories of trained items are left: nobody learned anything about the others.
+    """
+
+    trained: Mask
+    categories: sp.csr_matrix
+
+    @classmethod
+    def of(cls, log: Log, names: tuple[str, ...], trained: Mask) -> "Features":
+        """From columns of the item table. Raises: DataError without one, or without a column."""
+        if log.items is None:
+            raise DataError(f"features {', '.join(names)} need an item table (--items)")
+        rows, meanings = log.items.categories(names)
+        ones = np.ones(len(rows.values), np.float32)
+        shape = (len(trained), len(meanings))
+        matrix = sp.csr_matrix((ones, rows.values, rows.offsets), shape=shape)
+        seen = matrix[trained].getnnz(axis=0) > 0
+        return cls(trained, matrix[:, seen])
+
+    def bags(self) -> Sequences:
+        """Rows of the input table that each item is the mean of: its own and its categories'.
+
+        Category c is row n_items + c. An item that is not trained has no row of its own.
+        """
+        matrix = self._bags()
+        return Sequences(matrix.indices.astype(np.int32), matrix.indptr.astype(np.int64))
+
+    def spread(self, table: Vectors, outputs: Vectors) -> tuple[Vectors, Vectors, Mask]:
+        """(inputs, outputs, known) of all items from the trained tables.
+
+        An item that nobody touched is retrieved by the mean of its categories, a category by the
+        mean output vector of its trained items.
+        """
+        known = self.trained | (self.categories.getnnz(axis=1) > 0)
+        averages = _mean(self.categories[self.trained].T.tocsr()) @ outputs[self.trained]
+        untouched = _mean(self.categories) @ averages
+        outputs = np.where(self.trained[:, None], outputs, untouched)
+        return _mean(self._bags()) @ table, outputs, known
+
+    def _bags(self) -> sp.csr_matrix:
+        own = sp.diags(self.trained.astype(np.float32), format="csr")
+        own.eliminate_zeros()
+        both: sp.csr_matrix = sp.hstack([own, self.categories], format="csr")
+        return both
+
+
+def _mean(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Rows that sum up to 1, those without entries to 0."""
+    sums = np.maximum(np.asarray(matrix.sum(axis=1)), 1).ravel()
+    mean: sp.csr_matrix = sp.diags((1 / sums).astype(np.float32)) @ matrix
+    return mean
