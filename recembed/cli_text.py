@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 import recembed
-from recembed.options import PAIR, choice, number, quiet, seed, threads
+from recembed.options import PAIR, checkpoint, choice, number, quiet, seed, threads
 
 vectors = click.argument("vectors", type=click.Path())
 
@@ -26,9 +26,7 @@ def text() -> None:
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
 @seed
 @threads
-@click.option(
-    "--checkpoint", type=click.Path(), default=None, help="File to go on from if stopped."
-)
+@checkpoint
 @quiet
 def train_words(set: Iterable[tuple[str, str]], **options: Any) -> None:
     """Learn word vectors from CORPUS: text files with a sentence or paragraph a line.

@@ -203,6 +203,14 @@ def test_asking_a_run_loads_nothing_that_trains(made, tmp_path):
     assert not {"torch", "numba", "implicit", "annoy", "tqdm"} & {*loaded}
 
 
+def test_asking_words_loads_nothing_that_trains(tmp_path):
+    (tmp_path / "vectors").write_text("3 2\na 1 0\nb 1 1\nc 0 1\n")
+    code = 'call("text", "nearest", "vectors", "a")\ncall("text", "nearest", "vectors", "b")'
+    assert not {"torch", "numba", "implicit", "annoy", "tqdm"} & {
+        *loaded_after(RUN + code, tmp_path)
+    }
+
+
 @pytest.mark.parametrize(
     ("verb", "options"),
     [

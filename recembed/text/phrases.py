@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows, run_starts
-from recembed.text.pieces import BREAK
-from recembed.text.streams import MANY, count, numbers
+from recembed.text.streams import BREAK, MANY, count, numbers
 
 PAIRS = 1 << 26  # pairs counted in one reading: 1 GiB where all of them differ
 

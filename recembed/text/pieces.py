@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows
+from recembed.text.streams import BREAK
 
-BREAK = -1  # the end of a line
 SPACE, NEWLINE = 32, 10
 SLOTS = 1 << 21
 MOST = SLOTS // 4  # a block brings at most as many again: the table is never more than half full

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from recembed.arrays import Rows
 from recembed.data.sequences import Sequences
-from recembed.text.pieces import BREAK
 
 MANY = 1 << 20  # numbers a block
+BREAK = -1  # the end of a line
 LEFT_OUT = -2  # a word that is not kept
 
 N = TypeVar("N", np.int32, np.int64)

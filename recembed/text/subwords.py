@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from numba import njit
 
 from recembed.arrays import Mask, Rows, Vectors, offsets_of
 from recembed.data.sequences import Sequences
@@ -34,12 +31,14 @@ class Subwords:
 
     def of(self, words: Sequence[str]) -> Sequences:
         """The bucket of each n-gram of each word; one that stands twice counts twice."""
+        from recembed.text.ngrams import write_buckets  # Numba: only where words are taken apart
+
         spelled = [f"<{word}>".encode() for word in words]
         data = np.frombuffer(b"".join(spelled), np.uint8)
         offsets = offsets_of(np.array([len(word) for word in spelled], np.int64))
         most = len(data) * max(0, self.max_n - self.min_n + 1)  # each begins at a byte
         found, sizes = np.empty(most, np.int32), np.empty(len(words), np.int64)
-        _ngrams(data, offsets, self.min_n, self.max_n, self.buckets, found, sizes)
+        write_buckets(data, offsets, self.min_n, self.max_n, self.buckets, found, sizes)
         return Sequences(found[: sizes.sum()].copy(), offsets_of(sizes))
 
 
@@ -94,40 +93,11 @@ class NGramVectors:
 
 def bag_means(table: Vectors, bags: Sequences) -> Vectors:
     """The mean of the rows of each bag [n, dim], zeros for an empty one."""
+    import scipy.sparse as sp
+
     weights = np.repeat(1 / np.maximum(bags.sizes, 1), bags.sizes).astype(np.float32)
     matrix = sp.csr_matrix(
         (weights, bags.values, bags.offsets), shape=(len(bags), len(table)), copy=False
     )
     means: Vectors = matrix @ table
     return means
-
-
-@njit(cache=True, nogil=True, boundscheck=False)
-def _ngrams(
-    data: Any, offsets: Any, min_n: int, max_n: int, buckets: int, found: Any, sizes: Any
-) -> None:
-    """Write the bucket of each n-gram into `found`, and how many a word has into `sizes`.
-
-    The hash is FNV-1a over bytes that are signed, as fastText's builds on x86 have them.
-    """
-    n = 0
-    for w in range(len(offsets) - 1):
-        before = n
-        first, last = offsets[w], offsets[w + 1]
-        for start in range(first, last):
-            if data[start] & 0xC0 == 0x80:  # inside a character
-                continue
-            h, stop, length = np.uint32(2166136261), start, 0
-            while stop < last and length < max_n:
-                while True:  # one more character
-                    signed = np.uint32(np.int32(np.int8(data[stop])))
-                    h = np.uint32((h ^ signed) * np.uint32(16777619))
-                    stop += 1
-                    if stop == last or data[stop] & 0xC0 != 0x80:
-                        break
-                length += 1
-                border = length == 1 and (start == first or stop == last)
-                if length >= min_n and not border:
-                    found[n] = np.int32(np.int64(h) % buckets)
-                    n += 1
-        sizes[w] = n - before

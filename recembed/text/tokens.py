@@ -3,7 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +18,22 @@ from recembed.progress import QUIET, Progress
 from recembed.settings import check, setting
 from recembed.text.blocks import text_blocks
 from recembed.text.phrases import find_phrases, join_phrases
-from recembed.text.pieces import BREAK, Pieces
 from recembed.text.stop_words import stop_words
-from recembed.text.streams import LEFT_OUT, as_sequences, count, numbers
+from recembed.text.streams import BREAK, LEFT_OUT, as_sequences, count, numbers
 
-WORD = r"[^\W_]+(?:['-][^\W_]+)*"  # don't, mother-in-law; _ is for italics and phrases
+if TYPE_CHECKING:
+    from recembed.text.pieces import Pieces
+
+
+@cache
+def word_pattern() -> str:
+    """Letters, digits and marks, with - and ' between them: don't, mother-in-law.
+
+    Python's own class of word characters lacks marks, which are vowels in Hindi and accents that
+    stand alone; and it has "_", which stands for italics and joins phrases.
+    """
+    marks = [chr(at) for at in range(0x300, 0x10000) if category(chr(at)).startswith("M")]
+    return rf"[^\W_](?:[^\W_]+|['-](?=[^\W_])|[{''.join(marks)}\u200c\u200d]+)*"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +52,9 @@ class Tokens:
     A typographic apostrophe is read as a plain one.
     """
 
-    pattern: str = setting(WORD, "what a word is, a regular expression")
+    pattern: str | None = setting(
+        None, "what a word is, a regular expression; None: letters, marks, digits, inner - and '"
+    )
     lowercase: bool = setting(True, "Rose and rose are one word")
     stop_words: str | None = setting(None, "words left out: none, english, or a file of them")
     phrases: int = setting(0, "times that frequent neighbours become one word", low=0, high=8)
@@ -54,7 +70,7 @@ class Tokens:
     def compiled(self) -> re.Pattern[str]:
         """The pattern. Raises: DataError if it is none, or would not give whole words."""
         try:
-            pattern = re.compile(self.pattern)
+            pattern = re.compile(word_pattern() if self.pattern is None else self.pattern)
         except (re.error, OverflowError, RecursionError) as error:
             raise DataError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
         if pattern.groups:
@@ -72,6 +88,8 @@ class Tokens:
 
         Raises: DataError for a file that is no text, or a corpus without frequent words.
         """
+        from recembed.text.pieces import Pieces  # Numba: only where a corpus is read
+
         left_out = stop_words(self.stop_words, lowercase=self.lowercase)
         pieces = Pieces(self.compiled(), lowercase=self.lowercase)
         stream = folder / "0"
@@ -93,7 +111,7 @@ class Tokens:
         return Corpus(vocabulary, counts[kept], sentences)
 
     def _read(
-        self, paths: Sequence[Path], pieces: Pieces, target: Path, progress: Progress
+        self, paths: Sequence[Path], pieces: "Pieces", target: Path, progress: Progress
     ) -> None:
         there = [path for path in paths if path.is_file()]
         total = sum(path.stat().st_size for path in there)

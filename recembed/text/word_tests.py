@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from recembed.arrays import Mask, Rows, blocks
 from recembed.text.word_lists import Pairs, Questions
@@ -64,6 +63,8 @@ def similarity(model: WordModel, test: Pairs) -> Similarity:
 def _spearman(found: NDArray[np.floating], wanted: NDArray[np.floating]) -> float | None:
     if len(np.unique(found)) < 2 or len(np.unique(wanted)) < 2:
         return None
+    from scipy.stats import spearmanr  # half a second, only where it is used
+
     return float(spearmanr(found, wanted).statistic)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from recembed.errors import DataError
 from recembed.text import blocks, phrases, pieces, streams
-from recembed.text.tokens import WORD, Tokens
+from recembed.text.tokens import Tokens
 
 TEXT = """The cat's mother-in-law sat -- _quietly_ -- on the mat.
 
@@ -46,9 +46,10 @@ def encoded(tmp_path):
     return encode
 
 
-def plainly(text, pattern=WORD):
+def plainly(text):
     """Sentences of words, read line by line."""
-    lines = (re.findall(pattern, line.lower().replace("\u2019", "'")) for line in text.split("\n"))
+    word = r"[^\W_]+(?:['-][^\W_]+)*"
+    lines = (re.findall(word, line.lower().replace("\u2019", "'")) for line in text.split("\n"))
     return [line for line in lines if line]
 
 
@@ -63,7 +64,22 @@ def test_words_keep_inner_apostrophes_and_hyphens_and_lose_case(encoded):
     assert {"The", "the", "CAT", "cat"} <= {*cased.vocabulary.ids.to_pylist()}
 
 
-@given(st.text(alphabet="abAB'-_.,\n \t\r\u2019\u00e9\u0130\u4e2d", max_size=200))
+HINDI = ["\u0939\u093f\u0928\u094d\u0926\u0940", "\u092d\u093e\u0937\u093e"]
+PERSIAN = ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"]  # joined by a mark without width
+WORDS = {
+    "Hindi": (" ".join(HINDI) + "\u0964", HINDI),
+    "Persian": (f"{PERSIAN[0]}.", PERSIAN),
+    "marks that stand alone": ("e\u0301te\u0301, nai\u0308ve", ["e\u0301te\u0301", "nai\u0308ve"]),
+    "English": ("'tis rock'n'roll 3-4 x-- -y a_b", ["tis", "rock'n'roll", "3-4", *"xyab"]),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), WORDS.values(), ids=WORDS)
+def test_words_of_many_scripts_stay_whole(encoded, text, words):
+    assert encoded(text)[1] == [words]
+
+
+@given(st.text(alphabet="abAB'-_.,\n \t\r\u2019\u00e9\u00d6\u4e2d", max_size=200))
 def test_it_reads_what_a_plain_reading_line_by_line_does(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("text")
     (folder / "text").write_bytes(f"{text}\na".encode())

@@ -1,10 +1,28 @@
 """Files of pairs and questions in all their forms."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from recembed.errors import DataError
 from recembed.text.word_lists import Pairs, Questions, read_test
+
+BESIDE = Path(__file__).parents[3] / "shared" / "data"
+PUBLISHED = Path(os.environ.get("RECEMBED_DATA", BESIDE)) / "words"
+SIZES = {
+    "wordsim353.tsv": 353,
+    "simlex999.csv": 999,
+    "simlex999.txt": 999,
+    "men.csv": 3000,
+    "rw.csv": 2034,
+    "mturk-771.csv": 771,
+    "simverb-3500.csv": 3500,
+    "google-analogies.csv": 19544,
+    "questions-words.txt": 19544,
+    "msr.csv": 8000,
+}
 
 PAIRS = {
     "index and header": ",word1,word2,similarity\n0,cat,dog,7.5\n1,New York,city,9\n,,,\n",
@@ -76,3 +94,22 @@ def test_what_is_no_test_is_refused_in_one_line(tmp_path, content, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match="there is no file"):
         read_test(tmp_path / "nothing")
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="no words in $RECEMBED_DATA")
+@pytest.mark.parametrize("name", SIZES)
+def test_published_tests_are_read_whole(name):
+    found = read_test(PUBLISHED / name)
+    columns = (found.first, found.second) if isinstance(found, Pairs) else found.columns
+    assert {len(column) for column in columns} == {SIZES[name]}
+    assert all(word and not word.endswith("-n") for column in columns for word in column)
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="no words in $RECEMBED_DATA")
+def test_both_forms_of_the_google_analogies_are_the_same_questions():
+    one, other = (
+        read_test(PUBLISHED / name) for name in ("google-analogies.csv", "questions-words.txt")
+    )
+    assert (one.columns, one.categories) == (other.columns, other.categories)
+    np.testing.assert_array_equal(one.category, other.category)
+    assert len(one.categories) == 14
