@@ -42,12 +42,13 @@ def train_words(
 
     corpus: text files, plain or gz, xz, bz2, zst, with a sentence or paragraph a line. set:
     hyperparameters of WordVectors by dotted name. checkpoint: a file that keeps the state of
-    training, which goes on from there if it was stopped.
+    training; the same call goes on from there after it was stopped.
 
     Raises: DataError for what is wrong with the corpus or the options; RunError for the folder.
     """
     check_seed(seed)
-    machine, progress = machine_of(threads, "auto"), Progress("quiet" if quiet else "auto")
+    machine = machine_of(threads, checkpoint=checkpoint)
+    progress = Progress("quiet" if quiet else "auto")
     estimator = change(WordVectors(), set or {})
     files = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
     with writing(out, new=True) as writer:
@@ -57,7 +58,6 @@ def train_words(
             seed=seed,
             machine=machine,
             progress=progress,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
             scratch=writer.scratch,
         )
         seconds = time.perf_counter() - begin

@@ -1,7 +1,7 @@
 """Word vectors: words that stand near each other in text get near vectors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -34,12 +34,18 @@ class WordVectors:
 
     name: ClassVar[str] = "word-vectors"
     architecture: Literal["skip-gram", "cbow"] = setting(
-        "skip-gram", "each word tells its neighbours, or their mean tells it (faster)"
+        "skip-gram", "a word from each of its context, or from their mean (faster)"
     )
     dim: int = setting(128, "length of a vector", low=1, high=4096)
     window: int = setting(5, "context reaches N words away", low=1)
     shrink: bool = setting(True, "draw each window from 1..window, so that near words count more")
-    negatives: int = setting(5, "negatives a centre", low=1, high=256)
+    negatives: int = setting(5, "negatives a centre", low=1, high=4096)
+    sharing: Literal["centre", "pair"] = setting(
+        "centre", "the pairs of a centre share its negatives (fast), or each draws its own (exact)"
+    )
+    loss: Literal["logistic", "softmax"] = setting(
+        "logistic", "of each target alone, or cross-entropy over a word and its negatives"
+    )
     exponent: float = setting(0.75, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
     subsample: float = setting(
         1e-3, "threshold share of frequent words; 0: keep all", low=0, high=1
@@ -47,9 +53,6 @@ class WordVectors:
     epochs: int = setting(5, "passes over the corpus", low=1)
     learning_rate: float | None = setting(
         None, "first step size, falls linearly to 0; None: 0.025, for cbow 0.05", low=0
-    )
-    sharing: Literal["centre", "pair"] = setting(
-        "centre", "negatives are drawn for a word (fast) or for each pair (as word2vec)"
     )
     tokens: Tokens = setting(Tokens(), "how text becomes words")
     subwords: Subwords = setting(Subwords(), "n-grams of a word")
@@ -64,12 +67,10 @@ class WordVectors:
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
-        checkpoint: Path | None = None,
         scratch: Path | None = None,
     ) -> WordModel:
         """Train on text files with a sentence or paragraph a line.
 
-        checkpoint: a file that keeps the state of training, and is gone on from where it exists.
         scratch: the folder in which the sentences lie meanwhile, four bytes a word.
 
         Raises: DataError if the corpus is no text or has too few words, or training diverges.
@@ -90,12 +91,13 @@ class WordVectors:
                 seed=seed,
                 threads=machine.threads,
                 progress=progress,
-                checkpoint=checkpoint,
+                checkpoint=machine.checkpoint,
             )
             known = _beside_others(text.sentences, text.counts)
-        means = bag_means(tables.inputs, bags) if self.subwords.max_n else tables.inputs
+        table = np.ascontiguousarray(tables.inputs)
+        means = bag_means(table, bags) if self.subwords.max_n else table
         words = Embeddings(text.vocabulary, means, known, "cosine")
-        parts = NGramVectors(ngrams, tables.inputs[len(known) :]) if self.subwords.max_n else None
+        parts = NGramVectors(ngrams, table[len(known) :]) if self.subwords.max_n else None
         return WordModel(words, text.counts, parts, machine)
 
     def restore(
@@ -116,20 +118,11 @@ class WordVectors:
 def _engine(estimator: WordVectors) -> "SkipGram":
     from recembed.training.skipgram import SkipGram
 
-    usual = 0.05 if estimator.architecture == "cbow" else 0.025  # word2vec's
-    return SkipGram(
-        dim=estimator.dim,
-        window=estimator.window,
-        negatives=estimator.negatives,
-        exponent=estimator.exponent,
-        subsample=estimator.subsample,
-        direction="both",
-        shrink=estimator.shrink,
-        epochs=estimator.epochs,
-        learning_rate=usual if estimator.learning_rate is None else estimator.learning_rate,
-        architecture=estimator.architecture,
-        sharing=estimator.sharing,
-    )
+    same = {each.name for each in fields(SkipGram)} & {each.name for each in fields(estimator)}
+    setting = {name: getattr(estimator, name) for name in same}
+    if estimator.learning_rate is None:
+        setting["learning_rate"] = 0.05 if estimator.architecture == "cbow" else 0.025
+    return SkipGram(**setting, direction="both")
 
 
 def _beside_others(sentences: Sequences, counts: NDArray[np.int64]) -> Mask:
