@@ -89,7 +89,8 @@ def softmax(lines: Any, line: int, offset: Any, weight: Any, lr: np.float32) -> 
     top = np.float32(-np.inf)
     for k in range(len(weight)):
         scores[k] += offset[k]
-        if weight[k] > 0 and not scores[k] <= top:  # so that NaN becomes the top
+        # NaN becomes the top, and stays it
+        if weight[k] > 0 and not (scores[k] <= top or np.isnan(top)):
             top = scores[k]
     positive = scores[0]
     total = _exponentials(lines, line, weight, top)

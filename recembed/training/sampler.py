@@ -73,7 +73,7 @@ def draw(state: Any, alias: Any) -> Any:
     bits = _bits(state)
     slot = np.int64(((bits >> np.uint64(32)) * np.uint64(len(alias))) >> np.uint64(32))
     packed = alias[slot]
-    itself = (bits & np.uint64(0xFFFFFFFF)) <= packed >> np.uint64(32)
+    itself = (bits & np.uint64(0xFFFFFFFF)) < packed >> np.uint64(32)
     return state, np.int32(slot) if itself else np.int32(packed & np.uint64(0xFFFFFFFF))
 
 
