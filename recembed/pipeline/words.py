@@ -86,10 +86,11 @@ def train_words(
 
 @dataclass(frozen=True)
 class WordReport:
-    """What vectors are worth on each test."""
+    """What vectors are worth on each test. most_frequent: words that analogies were asked of."""
 
     similarity: tuple[Similarity, ...]
     analogies: tuple[Analogies, ...]
+    most_frequent: int | None = None
 
     def table(self) -> str:
         """As text."""
@@ -112,7 +113,12 @@ class WordReport:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        return {**asdict(self), "analogies": [_told(one) for one in self.analogies]}
+
+
+def _told(one: Analogies) -> dict[str, Any]:
+    parts = [_told(each) for each in one.categories]
+    return {**asdict(one), "accuracy": one.accuracy, "categories": parts}
 
 
 def _share(value: float | None) -> str:
@@ -150,10 +156,13 @@ def evaluate_words(
         tuple(
             analogies(model, test, most_frequent) for test in tests if not isinstance(test, Pairs)
         ),
+        most_frequent,
     )
     if out is not None:
         with whole(Path(out)) as beside:
-            beside.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+            beside.write_text(
+                json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8"
+            )
     return report
 
 

@@ -94,8 +94,10 @@ def test_a_report_has_each_test_and_is_the_same_from_a_run_and_its_file(
     assert (blank, analogy.split()[0]) == ("", "analogies")
     assert questions.split()[:3] == ["questions.txt", "2", "1"]
     assert topics.split()[:3] == ["topics", "2", "1"]
-    (similarity,) = json.loads(out.read_text())["similarity"]
-    assert similarity["spearman"] > 0.5  # pairs of a topic are scored 9, the others below
+    told = json.loads(out.read_text())
+    assert told["similarity"][0]["spearman"] > 0.5  # pairs of a topic are scored 9, others below
+    (analogies,) = told["analogies"]
+    assert analogies["accuracy"] == analogies["categories"][0]["accuracy"] == analogies["right"]
     call("text", "export", words, "--out", vectors)
     assert call("text", "evaluate-words", vectors, *tests_of_it).out == said
     assert recembed.evaluate_words(words, tests_of_it).table() + "\n" == said
@@ -145,6 +147,7 @@ def test_runs_of_words_and_runs_of_items_are_told_apart(words, made, refused, tm
         (b"a b\n" * 9, ("min_count=1",), "no hyperparameter 'min_count'"),
         (b"a b\n" * 9, ("tokens.stop_words=klingon",), "there is no file klingon"),
         (b"a b\n" * 9, ("subwords.max_n=2",), "max_n must be at least min_n"),
+        (b"a b c\n" * 999, ("learning_rate=1e9", "dim=8"), "training diverged in epoch 1"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_and_no_run(
