@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from recembed.errors import DataError
 
+NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 TAGGED = re.compile(r".+-[nvjar]")  # MEN's sun-n: a noun
 CATEGORIES = ("category", "type")
-SCORES = ("similarity", "score", "rating", "human (mean)")
+SCORES = ("similarity", "score", "rating", "mean", "human(mean)", "simlex999")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,26 +48,27 @@ def read_test(path: Path) -> Pairs | Questions:
     """What a file holds, told from its content.
 
     With a header: columns word1, word2 and similarity, or word1, word2, word3, target and type;
-    others are passed over. Without: two words and a score, or four words, in sections that begin
-    with ": name". Separated by tab, comma or space; # begins a comment. Spaces in a word become
-    "_", and tags of MEN are taken off.
+    others are passed over. Without: two words and a score (and more that is passed over), or four
+    words, in sections that begin with ": name". Separated by tab, comma or space; # begins a
+    comment. Spaces in a word become "_", and tags of MEN are taken off.
 
     Raises: DataError naming the file, and the line that does not fit.
     """
     lines = list(_lines(path))
-    if not lines:
+    cells = lines[0].cells if lines else []
+    head = ["".join(cell.lower().split()) for cell in cells]
+    header = "word1" in head
+    if len(lines) <= header:
         raise DataError(f"{path} has no pairs of words and no questions")
-    head = [cell.lower() for cell in lines[0].cells]
-    if "word1" in head:
+    if header:
         return _with_header(path, head, lines[1:])
-    width = len(lines[0].cells)
-    if width == 4:
-        return _questions(path, lines, (0, 1, 2, 3))
-    if width == 3:
+    if len(cells) > 2 and NUMBER.fullmatch(cells[2]):
         return _pairs(path, lines, (0, 1, 2))
+    if len(cells) == 4:
+        return _questions(path, lines, (0, 1, 2, 3))
     raise DataError(
-        f"line {lines[0].number} of {path} has {width} cells: two words and a score are a pair, "
-        "four words a question"
+        f"line {lines[0].number} of {path} is {' '.join(cells)[:60]!r}: two words and a score are "
+        "a pair, four words a question"
     )
 
 

@@ -30,6 +30,8 @@ PAIRS = {
     "tabs and comments": "# Word 1\tWord 2\tHuman\ncat\tdog\t7.5\t\nNew York\tcity\t9\n\n",
     "tags": ",word1,word2,similarity\n0,cat-n,dog-n,7.5\n1,New York-n,city-n,9\n",
     "spaces": "\ufeffcat dog 7.5\nNew_York city 9",
+    "scores of each person": "cat\tdog\t7.5\t7\t8\nNew York\tcity\t9\t9\t9\n",
+    "spaces in the header": "Word 1,Word 2,Human (mean)\ncat,dog,7.5\nNew York,city,9\n",
     "crlf": "word1,word2,score\r\ncat,dog,7.5\r\nNew York,city,9\r\n",
 }
 QUESTIONS = {
@@ -73,8 +75,9 @@ def test_only_tags_that_all_words_have_are_taken_off(tmp_path):
     ("content", "message"),
     [
         (b"", "has no pairs of words and no questions"),
+        (b"word1,word2,similarity\n", "has no pairs of words and no questions"),
         (b"# comment\n\n", "has no pairs of words and no questions"),
-        (b"just some running text here\n", "line 1 of .* has 5 cells"),
+        (b"just some running text here\n", "line 1 of .* is 'just some running text here'"),
         (b"cat dog 7\ncat dog\n", r"line 2 of .* has no score: \['cat', 'dog'\]"),
         (b"cat dog 7\ncat dog far\n", "line 2 of .* has no score"),
         (b"cat dog 7\ncat dog nan\n", "line 2 of .* has no finite score"),
