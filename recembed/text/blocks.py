@@ -3,7 +3,7 @@
 import bz2
 import gzip
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,17 @@ BLOCK = 1 << 20  # bytes: large enough to hide the hand-over, small beside any t
 BROKEN = (OSError, EOFError, lzma.LZMAError, pa.ArrowException)
 
 
+def check_files(paths: Sequence[Path]) -> None:
+    """Before the work, not in its midst. Raises: DataError if one is no file."""
+    if not paths:
+        raise DataError("a corpus is one text file or several: none is named")
+    for path in paths:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder: name the text files in it")
+        if not path.is_file():
+            raise DataError(f"there is no file {path}")
+
+
 def text_blocks(path: Path, task: Task | None = None) -> Iterator[bytes]:
     """Blocks of valid UTF-8 that are cut behind a line break, or behind a space in a long line.
 
@@ -24,10 +35,6 @@ def text_blocks(path: Path, task: Task | None = None) -> Iterator[bytes]:
 
     Raises: DataError naming the file, and the line that is not UTF-8 text.
     """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: name the text files in it")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
     lines, read = 0, 0
     with path.open("rb") as raw:
         try:

@@ -6,24 +6,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Rows, run_starts
+from recembed.arrays import Mask, Rows, run_starts
 from recembed.text.streams import BREAK, MANY, count, numbers
 
-PAIRS = 1 << 26  # pairs counted in one reading: 1 GiB where all of them differ
+PAIRS = 1 << 25  # pairs counted in one reading: 0.5 GiB if all differ, twice that as they merge
 
 Pairs = NDArray[np.int64]  # first word * n_words + second word
 
 
-def find_phrases(
-    path: Path, words: list[str], *, min_count: int, threshold: float, apart: NDArray[np.bool_]
-) -> Pairs:
+def find_phrases(path: Path, *, min_count: int, threshold: float, apart: Mask) -> Pairs:
     """The pairs of neighbours that are phrases, sorted.
 
     Two words are one if (count of the pair - min_count) / (product of their counts) * n_tokens is
     above the threshold. apart: words that are part of no phrase, [n_words].
     Source: Mikolov et al. 2013 (arXiv 1310.4546), section 4, as word2vec's word2phrase counts.
     """
-    n = len(words)
+    n = len(apart)
     counts = count(numbers(path), n)
     common = (counts >= min_count) & ~apart
     found = []
@@ -35,9 +33,7 @@ def find_phrases(
     return np.sort(np.concatenate(found))
 
 
-def _counted(
-    path: Path, common: NDArray[np.bool_], n_tokens: int
-) -> Iterator[tuple[Pairs, NDArray[np.int64]]]:
+def _counted(path: Path, common: Mask, n_tokens: int) -> Iterator[tuple[Pairs, NDArray[np.int64]]]:
     """Distinct pairs of common words and their counts; each reading takes a part of the words."""
     n, readings = len(common), 1 + n_tokens // PAIRS
     for part in range(readings):

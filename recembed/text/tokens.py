@@ -16,7 +16,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.settings import check, setting
-from recembed.text.blocks import text_blocks
+from recembed.text.blocks import check_files, text_blocks
 from recembed.text.phrases import find_phrases, join_phrases
 from recembed.text.stop_words import stop_words
 from recembed.text.streams import BREAK, LEFT_OUT, as_sequences, count, numbers
@@ -113,8 +113,8 @@ class Tokens:
     def _read(
         self, paths: Sequence[Path], pieces: "Pieces", target: Path, progress: Progress
     ) -> None:
-        there = [path for path in paths if path.is_file()]
-        total = sum(path.stat().st_size for path in there)
+        check_files(paths)
+        total = sum(path.stat().st_size for path in paths)
         with progress.task("reading", total, "bytes") as task, target.open("wb") as file:
             for path in paths:
                 for block in text_blocks(path, task):
@@ -127,7 +127,6 @@ class Tokens:
         n = len(words)
         phrases = find_phrases(
             stream,
-            words,
             min_count=self.phrase_min_count,
             threshold=self.phrase_threshold,
             apart=np.array([word in left_out for word in words]),

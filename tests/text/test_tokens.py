@@ -221,6 +221,8 @@ def test_missing_files_and_folders_are_refused(tmp_path):
         Tokens().encode([tmp_path / "nothing"], tmp_path)
     with pytest.raises(DataError, match="is a folder: name the text files in it"):
         Tokens().encode([tmp_path], tmp_path)
+    with pytest.raises(DataError, match="one text file or several: none is named"):
+        Tokens().encode([], tmp_path)
 
 
 @pytest.mark.parametrize(
