@@ -53,6 +53,9 @@ class Item2Vec:
     loss: Literal["logistic", "softmax"] = setting(
         "logistic", "of each target alone, or cross-entropy over an item and its negatives"
     )
+    dropout: float = setting(
+        0.0, "chance that CBOW leaves an item of a context out", low=0, high=0.99
+    )
     exponent: float = setting(0.0, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
     subsample: float = setting(0.0, "threshold share of frequent items; 0: keep all", low=0, high=1)
     epochs: int = setting(20, "passes over the log", low=1)

@@ -80,8 +80,10 @@ def _exponentials(typing, lines, line, weight, top):  # type: ignore # noqa: ANN
 
 
 @njit(inline="always", fastmath=FAST)
-def softmax(lines: Any, line: int, offset: Any, weight: Any, lr: np.float32) -> Any:
-    """The same for cross-entropy; offset is added to the scores, the positive stands first.
+def softmax(
+    lines: Any, line: int, offset: Any, weight: Any, positive: int, lr: np.float32
+) -> Any:
+    """The same for cross-entropy; offset is added to the scores, one of which is the positive's.
 
     loss: log(sum of exp(score)) - score of the positive.
     """
@@ -92,10 +94,10 @@ def softmax(lines: Any, line: int, offset: Any, weight: Any, lr: np.float32) -> 
         # NaN becomes the top, and stays it
         if weight[k] > 0 and not (scores[k] <= top or np.isnan(top)):
             top = scores[k]
-    positive = scores[0]
+    truth = scores[positive]
     total = _exponentials(lines, line, weight, top)
     scale = -lr / total
     for k in range(len(weight)):
         scores[k] *= scale
-    scores[0] += lr
-    return np.float32(np.log(total)) + top - positive
+    scores[positive] += lr
+    return np.float32(np.log(total)) + top - truth

@@ -101,7 +101,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                             scores(width, 1, inputs, last, last, outputs, rows, b, line, n - 1)
                     for c in range(n):
                         if cross_entropy:
-                            loss += softmax(line, c, extra, weight, lr)
+                            loss += softmax(line, c, extra, weight, 0, lr)
                         else:
                             loss += logistic(line, c, extra, weight, lr)
                     for b in range(0, width * count, width):

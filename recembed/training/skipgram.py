@@ -1,7 +1,7 @@
 """The skip-gram engine: word2vec's two architectures over Sequences of anything.
 
 This file drives: it hands chunks of sequences to threads, adds the loss up, looks for divergence,
-and keeps the state of training. The work is done in the kernels `shared` and `pooled`.
+and keeps the state of training. The work is done in the kernels `shared`, `pairs` and `cbow`.
 """
 
 import threading
@@ -28,6 +28,7 @@ CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over
 SAVE_EVERY = 60.0  # seconds of training that a crash may cost
 BLOCK = 1 << 22  # values looked at a time where a corpus may be larger than memory
 MOST_PAIRS = 1e13  # weeks of work: a window of None on sequences that are too long for it
+TOGETHER, SHARE = 8, 8  # CBOW's centres that share negatives: one for every 8 of those
 ONE_BAG = Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))  # each row is its own bag
 
 
@@ -35,9 +36,10 @@ ONE_BAG = Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))  # each row is
 class SkipGram:
     """What is trained; the meaning of each field stands where users set it (models.item2vec).
 
-    sharing: the pairs of a centre share their negatives, or each has its own; CBOW has one pair
-    a centre, and rows that are bags are trained pair by pair. decay: CBOW's weight of a context
-    one step further away.
+    sharing: the pairs of a centre share their negatives, or each has its own; CBOW has one pair a
+    centre, and up to TOGETHER neighbours share theirs where there are many; rows that are bags are
+    trained pair by pair. decay: CBOW's weight of a context one step further away. dropout: chance
+    that CBOW leaves an item of a context out.
     """
 
     dim: int
@@ -53,6 +55,7 @@ class SkipGram:
     sharing: Literal["centre", "pair"] = "centre"
     loss: Literal["logistic", "softmax"] = "logistic"
     decay: float = 1.0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,8 @@ def train(  # noqa: PLR0913 - the engine's one door
     _check(corpus, setting)
     n_inputs = n_rows if bags is None else int(bags.values.max()) + 1
     state = State.start(n_inputs, n_rows, setting.dim, seed)
-    store = None if checkpoint is None else Store.of(checkpoint, (setting, seed), corpus, bags)
+    key = (setting, seed, state.outputs.shape, CHUNK)
+    store = None if checkpoint is None else Store.of(checkpoint, key, corpus, bags)
     if store is not None:
         store.load(state)
     work = _Work(corpus, setting, state, seed, store)
@@ -118,29 +122,35 @@ def _kernel(
     bags: Sequences | None,
 ) -> Callable[[int, int, float, int], tuple[float, int]]:
     """A pass over the sequences first .. stop - 1 with a learning rate and a generator's state."""
-    from recembed.training import pooled, shared
+    from recembed.training import cbow, pairs, shared
 
-    targets = setting.negatives + 1
-    width, blocks = tiles.blocks(targets)
-    cbow, softmax = setting.architecture == "cbow", setting.loss == "softmax"
+    targets, softmax = setting.negatives + 1, setting.loss == "softmax"
     weights = negative_weights(counts, setting.exponent)
     chances = np.log(np.maximum(weights / weights.sum(), 1e-30)).astype(np.float32)
     alias = AliasTable.of(weights).packed()
     token_keep = keep_probability(counts, setting.subsample)
-    window = setting.window or int(corpus.sizes.max())
+    longest = int(corpus.sizes.max())
+    window = setting.window or longest
     shrink = setting.shrink and setting.window is not None
     arrays = (state.inputs, state.outputs, alias, token_keep, chances)
     rules = (targets, window, setting.direction == "past", shrink)
     values, offsets = _read_only(corpus.values), _read_only(corpus.offsets)
-    more: tuple[Any, ...] = ()
-    if cbow or setting.sharing == "pair" or bags is not None:
-        kernel = pooled.kernel(width, cbow, softmax)
-        reach = min(window, int(corpus.sizes.max()))
-        fade = (setting.decay ** np.arange(reach, dtype=np.float64)).astype(np.float32)
-        rows = bags or ONE_BAG
-        more = (fade, _read_only(rows.values), _read_only(rows.offsets))
+    rows = ONE_BAG if bags is None else bags
+    bag = (_read_only(rows.values), _read_only(rows.offsets))
+    kernel: Callable[..., tuple[float, int]]
+    more: tuple[Any, ...]
+    if setting.architecture == "cbow":
+        kernel = cbow.kernel(tiles.blocks(setting.negatives)[0], softmax)
+        fade = setting.decay ** np.arange(min(window, longest), dtype=np.float64)
+        together = min(max(1, setting.negatives // SHARE), TOGETHER)
+        exact = setting.sharing == "pair"
+        keep = np.float32(1 - setting.dropout)
+        more = (*bag, fade.astype(np.float32), keep, 1 if exact else together)
+    elif setting.sharing == "pair" or bags is not None:
+        kernel, more = pairs.kernel(tiles.blocks(targets)[0], softmax), bag
     else:
-        kernel = shared.kernel(width, blocks == 1, softmax)
+        width, blocks = tiles.blocks(targets)
+        kernel, more = shared.kernel(width, blocks == 1, softmax), ()
 
     def run(first: int, stop: int, rate: float, generator: int) -> tuple[float, int]:
         begin = (values, offsets, first, stop)
@@ -232,7 +242,7 @@ class _Work:
         mean = state.loss / max(state.pairs, 1)
         targets = setting.negatives + 1
         untrained = np.log(2) * targets if setting.loss == "logistic" else np.log(targets)
-        if state.finite() and not mean > 2 * untrained + 1:
+        if state.finite() and mean <= 2 * untrained + 1:
             return
         kept = "" if self.store is None else self.store.described()
         raise DataError(

@@ -7,7 +7,7 @@ missed, so the kernels carry this as a constant.
 from hashlib import sha256
 from pathlib import Path
 
-_PARTS = ("gains", "lanes", "sampler", "tiles")
+_PARTS = ("bags", "gains", "lanes", "sampler", "tiles")
 VERSION = sha256(
     b"".join(Path(__file__).with_name(f"{part}.py").read_bytes() for part in _PARTS)
 ).hexdigest()

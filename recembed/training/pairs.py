@@ -1,8 +1,7 @@
-"""The kernel whose query is a mean of table rows: CBOW, bags of rows, and pair by pair.
+"""The exact skip-gram kernel: each pair has negatives of its own and is an update, as in word2vec.
 
-CBOW predicts a centre from the weighted mean of its context. Skip-gram predicts each item of the
-context from the centre, with negatives of its own and an update after every pair, as word2vec
-does: that is slower than negatives shared by a centre, and what those are tested against.
+Slower than negatives shared by a centre, and what those are tested against. Here a query may be
+the mean of several table rows: a word's character n-grams, an item's categories.
 """
 
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from recembed.training.bags import unfold
 from recembed.training.gains import FAST, logistic, softmax
 from recembed.training.sampler import draw, kept, within
 from recembed.training.tiles import axpy, prefetch, scores, stride, update
@@ -20,7 +20,7 @@ from recembed.training.version import VERSION
 
 @lru_cache
 def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
-    width: int, cbow: bool, cross_entropy: bool
+    width: int, cross_entropy: bool
 ) -> Callable[..., tuple[float, int]]:
     """The compiled pass over a range of sequences; the arguments are its constants.
 
@@ -45,7 +45,6 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
         shrink: bool,
         rate: float,
         state: np.uint64,
-        fade: Any,  # float32 [longest reach]: weight of a context by its distance - 1
         bags: Any,  # int32 [n]: rows of the input table; empty: each row is its own bag
         bag_offsets: Any,  # int64 [n_rows+1]
     ) -> tuple[float, int]:
@@ -61,9 +60,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
         itself, line = np.zeros(1, np.int32), np.zeros((1, columns), np.float32)
         longest = np.max(offsets[first + 1 : stop + 1] - offsets[first:stop])
         sentence = np.empty(longest, np.int32)
-        most = min(2 * window, longest) if cbow else 1  # rows that make a query
-        if len(bags):
-            most *= np.max(bag_offsets[1:] - bag_offsets[:-1])
+        most = np.max(bag_offsets[1:] - bag_offsets[:-1]) if len(bags) else 1  # rows of a query
         part, pull, push = (
             np.empty(most, np.int32),
             np.empty(most, np.float32),
@@ -83,25 +80,17 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                 reach = window
                 if shrink:
                     state, reach = within(state, window)
-                if cbow or not past:
-                    begin, end = max(0, i - reach), (i if past else min(size, i + reach + 1))
-                else:
-                    begin, end = i + 1, min(size, i + reach + 1)  # what the centre is the past of
+                # a centre predicts what it is the context of
+                begin, end = (i + 1 if past else max(0, i - reach)), min(size, i + reach + 1)
                 if end - begin < (1 if past else 2):
                     continue
-                n, total = 0, np.float32(0)
-                for j in range(begin if cbow else i, end if cbow else i + 1):
-                    if cbow and j == i:
-                        continue
-                    share = fade[abs(j - i) - 1] if cbow else np.float32(1)
-                    total += share
-                    n = unfold(sentence[j], share, bags, bag_offsets, part, pull, push, n)
+                n = unfold(sentence[i], np.float32(1), bags, bag_offsets, part, pull, push, 0)
                 query[0] = 0
                 for p in range(n):
-                    axpy(pull[p] / total, inputs, part[p], query, 0)
+                    axpy(pull[p], inputs, part[p], query, 0)
                 start[0] = query[0]
-                for j in range(i if cbow else begin, i + 1 if cbow else end):
-                    if not cbow and j == i:
+                for j in range(begin, end):
+                    if j == i:
                         continue
                     rows[0], weight[0] = sentence[j], 1
                     for k in range(1, targets):
@@ -115,7 +104,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                     for b in range(0, width * count, width):
                         scores(width, 1, query, 0, 0, outputs, rows, b, line, 0)
                     if cross_entropy:
-                        loss += softmax(line, 0, extra, weight, lr)
+                        loss += softmax(line, 0, extra, weight, 0, lr)
                     else:
                         loss += logistic(line, 0, extra, weight, lr)
                     for b in range(0, width * count, width):
@@ -129,22 +118,3 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
         return loss, pairs
 
     return run  # type: ignore[no-any-return]
-
-
-@njit(inline="always")
-def unfold(  # noqa: PLR0913 - arrays
-    row: int, share: np.float32, bags: Any, offsets: Any, part: Any, pull: Any, push: Any, n: int
-) -> int:
-    """Append the table rows that a row is the mean of to `part`; returns how many there are now.
-
-    pull: what each adds to the query. push: how much of the query's change it gets, all of it as
-    in word2vec and fastText, whose gradients leave the division of the mean out.
-    """
-    if len(bags) == 0:
-        part[n], pull[n], push[n] = row, share, share
-        return n + 1
-    first, stop = offsets[row], offsets[row + 1]
-    for at in range(first, stop):
-        part[n], pull[n], push[n] = bags[at], share / np.float32(stop - first), share
-        n += 1
-    return n
