@@ -63,16 +63,16 @@ class Plain:
         self.chance = weights / weights.sum()
         self.alias = AliasTable.of(weights)
         self.keep = keep_probability(counts, setting.subsample)
-        self.width, blocks = tiles.blocks(setting.negatives + 1)
-        self.direct = blocks == 1
+        self.direct = tiles.blocks(setting.negatives + 1)[1] == 1
         for epoch in range(setting.epochs):
             self.rate = setting.learning_rate * max(1 - epoch / setting.epochs, 1e-3)
             state = seeds.rng(self.seed, "skipgram", epoch, 0)
             self.random = Xorshift(state.integers(1, 2**63, dtype=np.uint64))
             self.found = []
             self.coming = self.drawn()
+            each = self.crowds if setting.architecture == "cbow" else self.sentence
             for row in self.rows:
-                self.sentence([value for value in row if self.random.kept(self.keep[value])])
+                each([value for value in row if self.random.kept(self.keep[value])])
             self.losses.append(float(np.mean(self.found)))
             self.pairs += len(self.found)
 
@@ -84,31 +84,29 @@ class Plain:
         negatives, self.coming = self.coming, self.drawn()
         return [positive, *negatives]
 
+    def reach(self, kept):
+        if self.setting.window is None:
+            return len(kept)
+        return (
+            self.random.within(self.setting.window) if self.setting.shrink else self.setting.window
+        )
+
     def sentence(self, kept):
-        setting = self.setting
-        cbow, past = setting.architecture == "cbow", setting.direction == "past"
-        shared_negatives = setting.sharing == "centre" and not cbow and self.bags is None
+        past = self.setting.direction == "past"
+        exact = self.setting.sharing == "pair" or self.bags is not None
         for at, centre in enumerate(kept):
-            reach = setting.window or len(kept)
-            if setting.shrink and setting.window:
-                reach = self.random.within(setting.window)
-            before = range(max(0, at - reach), at)
-            after = range(at + 1, min(len(kept), at + reach + 1))
-            if cbow or shared_negatives:
-                around = [*before, *([] if past else after)]
-            else:  # the centre predicts its context: what it is the past of
-                around = [*([] if past else before), *after]
-            if not around:
-                continue
-            if shared_negatives:
+            reach = self.reach(kept)
+            before = kept[max(0, at - reach) : at]
+            after = kept[at + 1 : at + reach + 1]
+            if exact:  # the centre predicts what it is the context of
+                self.predict(centre, after if past else before + after)
+            elif around := (before if past else before + after):
                 targets = self.targets(centre)
                 for start in range(0, len(around), shared.NEAR):
-                    self.together(targets, [kept[j] for j in around[start : start + shared.NEAR]])
-            elif cbow:
-                fade = np.array([setting.decay ** (abs(j - at) - 1) for j in around])
-                self.predict([kept[j] for j in around], fade, [centre])
-            else:
-                self.predict([centre], np.ones(1), [kept[j] for j in around])
+                    self.together(targets, around[start : start + shared.NEAR])
+
+    def bag(self, row):
+        return [row] if self.bags is None else self.bags[row]
 
     def gains(self, scores, targets):
         """Loss of a pair, and -rate times the loss's derivatives by its scores."""
@@ -123,7 +121,8 @@ class Plain:
         return -self.rate * signs * there / (1 + np.exp(-signs * scores))
 
     def blocks(self, targets):
-        return [slice(b, b + self.width) for b in range(0, len(targets), self.width)]
+        width = tiles.blocks(len(targets))[0]
+        return [slice(b, b + width) for b in range(0, len(targets), width)]
 
     def together(self, targets, near):
         """All scores from what was there; then blocks of targets, one after another, and inputs.
@@ -144,11 +143,9 @@ class Plain:
             np.add.at(self.outputs, targets[block], deltas)
         np.add.at(self.inputs, near, change)
 
-    def predict(self, known, fade, positives):
-        """From the weighted mean of the known rows, each the mean of its bag, pair by pair."""
-        bags = [[row] if self.bags is None else self.bags[row] for row in known]
-        means = np.array([self.inputs[bag].mean(axis=0) for bag in bags])
-        query = start = fade @ means / fade.sum()
+    def predict(self, known, positives):
+        """From the mean of a row's bag, pair by pair; each row of it gets the whole change."""
+        query = start = self.inputs[self.bag(known)].mean(axis=0)
         for positive in positives:
             targets = self.targets(positive)
             gains = self.gains(self.outputs[targets] @ query, targets)
@@ -157,8 +154,45 @@ class Plain:
                 change += gains[block] @ self.outputs[targets[block]]
                 np.add.at(self.outputs, targets[block], np.outer(gains[block], query))
             query = query + change
-        for bag, weight in zip(bags, fade, strict=True):  # each row gets the whole change
-            np.add.at(self.inputs, bag, weight * (query - start))
+        np.add.at(self.inputs, self.bag(known), query - start)
+
+    def crowds(self, kept):
+        """CBOW: some centres beside each other, then their common negatives."""
+        setting = self.setting
+        alone = setting.sharing == "pair" or setting.negatives < 16
+        most = 1 if alone else min(setting.negatives // 8, 8)
+        crowd = []
+        for at in range(len(kept)):
+            reach = self.reach(kept)
+            stop = at if setting.direction == "past" else min(len(kept), at + reach + 1)
+            around = range(max(0, at - reach), stop)
+            there = [j for j in around if self.random.kept(np.float32(1 - setting.dropout))]
+            if found := [(kept[j], setting.decay ** (abs(j - at) - 1)) for j in there if j != at]:
+                crowd.append((kept[at], found))
+            if crowd and (len(crowd) == most or at + 1 == len(kept)):
+                self.crowd(crowd)
+                crowd = []
+
+    def crowd(self, crowd):
+        """All scores from what was there; then the negatives, then the centres one by one."""
+        negatives, queries = self.targets(None)[1:], []
+        for _, found in crowd:
+            means = [weight * self.inputs[self.bag(row)].mean(axis=0) for row, weight in found]
+            queries.append(np.sum(means, axis=0) / sum(weight for _, weight in found))
+        gains = []
+        for (centre, _), query in zip(crowd, queries, strict=True):
+            targets = [centre, *negatives]
+            gains.append(self.gains(self.outputs[targets] @ query, targets))
+        own, gains, queries = np.array(gains)[:, 0], np.array(gains)[:, 1:], np.array(queries)
+        change = np.zeros_like(queries)
+        for block in self.blocks(negatives):
+            change += gains[:, block] @ self.outputs[negatives[block]]
+            np.add.at(self.outputs, negatives[block], gains[:, block].T @ queries)
+        for c, (centre, found) in enumerate(crowd):
+            change[c] += own[c] * self.outputs[centre]
+            self.outputs[centre] += own[c] * queries[c]
+            for row, weight in found:  # each row of a bag gets the whole change
+                np.add.at(self.inputs, self.bag(row), weight * change[c])
 
 
 @pytest.fixture(scope="session")
@@ -179,7 +213,7 @@ def agrees():
 
     def check(tables, expected):
         assert tables.pairs == expected.pairs
-        assert np.allclose(tables.losses, expected.losses, rtol=1e-4)
+        assert np.allclose(tables.losses, expected.losses, rtol=1e-5)
         for found, right in ((tables.outputs, expected.outputs), (tables.inputs, expected.inputs)):
             assert np.abs(found - right).max() < 1e-4 * np.abs(right).max()
 

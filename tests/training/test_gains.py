@@ -19,8 +19,8 @@ def logistic(lines, line, sign, weight, lr):
 
 
 @njit
-def softmax(lines, line, offset, weight, lr):
-    return gains.softmax(lines, line, offset, weight, lr)
+def softmax(lines, line, offset, weight, positive, lr):
+    return gains.softmax(lines, line, offset, weight, positive, lr)
 
 
 def padded(values, fill=0.0):
@@ -45,9 +45,9 @@ def logistic_of(scores, weight):
     return loss, lines[1]
 
 
-def softmax_of(scores, weight, offset):
+def softmax_of(scores, weight, offset, positive=0):
     lines = lines_of(scores)
-    loss = softmax(lines, 1, padded(offset, 1.0), weight, RATE)
+    loss = softmax(lines, 1, padded(offset, 1.0), weight, positive, RATE)
     assert (lines[[0, 2]] == 5).all()
     return loss, lines[1]
 
@@ -73,16 +73,17 @@ def test_logistic_losses_and_gains_are_exact_to_float32(scores, seed):
 def test_softmax_losses_and_gains_are_exact_to_float32(scores, seed):
     random = np.random.default_rng(seed)
     weight = padded(random.integers(0, 2, len(scores)))
-    weight[0] = 1
+    positive = random.integers(len(scores))
+    weight[positive] = 1
     offset = random.uniform(0, 15, len(scores)).astype(np.float32)
-    loss, found = softmax_of(scores, weight, offset)
+    loss, found = softmax_of(scores, weight, offset, positive)
     there = weight[: len(scores)] > 0
     logits = np.float64(np.float32(scores) + offset)
     top = logits[there].max()
     shares = np.where(there, np.exp(np.minimum(logits - top, 0)), 0)
-    right = np.log(shares.sum()) + top - logits[0]
+    right = np.log(shares.sum()) + top - logits[positive]
     assert np.isclose(loss, right, rtol=1e-5, atol=4e-5)  # the last place of a logit of 215: 2e-5
-    gain = RATE * (np.eye(1, len(scores))[0] - shares / shares.sum())
+    gain = RATE * (np.eye(len(scores))[positive] - shares / shares.sum())
     assert np.allclose(found[: len(scores)], gain, rtol=1e-4, atol=RATE * 1e-5)
     assert abs(found.sum()) < RATE * 1e-5
     assert not found[len(scores) :].any()

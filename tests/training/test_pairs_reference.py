@@ -1,4 +1,4 @@
-"""The kernel of queries that are means of rows against the same algorithm in plain Python."""
+"""The kernel of single pairs, and of bags, against the same algorithm in plain Python."""
 
 import numpy as np
 import pytest
@@ -40,25 +40,21 @@ def compare(plain, agrees):
 @pytest.mark.parametrize("direction", ["both", "past"])
 @pytest.mark.parametrize("loss", ["logistic", "softmax"])
 @pytest.mark.parametrize("bags", [None, BAGS], ids=["rows", "bags"])
-@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
 @pytest.mark.parametrize(
     "values",
     [
         {},
-        {"window": None, "exponent": 0.75, "decay": 0.7},
+        {"window": None, "exponent": 0.75},
         {"window": 2, "shrink": False, "subsample": 0.05, "exponent": -1.0},
     ],
 )
-def test_tables_and_losses_are_those_of_the_plain_algorithm(
-    compare, direction, loss, bags, architecture, values
-):
-    compare(direction=direction, loss=loss, bags=bags, architecture=architecture, **values)
+def test_tables_and_losses_are_those_of_the_plain_algorithm(compare, direction, loss, bags, values):
+    compare(direction=direction, loss=loss, bags=bags, **values)
 
 
-@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
 @pytest.mark.parametrize("values", [{"negatives": 100}, {"negatives": 10, "loss": "softmax"}])
-def test_more_negatives_than_a_block(compare, architecture, values):
-    compare(architecture=architecture, epochs=1, learning_rate=0.1, **values)
+def test_more_negatives_than_a_block(compare, values):
+    compare(epochs=1, learning_rate=0.1, **values)
 
 
 @pytest.mark.parametrize("dim", [1, 5, 9, 27])
@@ -66,9 +62,8 @@ def test_rows_that_fill_no_whole_register_are_padded_and_cut_again(compare, dim)
     assert compare(dim=dim, bags=BAGS).inputs.shape == (14, dim)
 
 
-def test_contexts_of_more_than_a_block(compare):
+def test_a_long_context(compare):
     row = np.random.default_rng(1).integers(0, 8, 150).tolist()
-    compare([row], window=None, architecture="cbow", decay=0.98, epochs=1)
     compare([row], window=80, shrink=False, epochs=1, learning_rate=0.02)
 
 
