@@ -94,7 +94,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                             share = fade[abs(j - i) - 1]
                             total += share
                             n = unfold(sentence[j], share, bags, bag_offsets, part, pull, push, n)
-                    if n > ends[m]:
+                    if n > ends[m] and total > 0:  # 0 where all that stayed has faded
                         query[m] = 0
                         for p in range(ends[m], n):
                             axpy(pull[p] / total, inputs, part[p], query, m)

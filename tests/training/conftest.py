@@ -167,7 +167,8 @@ class Plain:
             stop = at if setting.direction == "past" else min(len(kept), at + reach + 1)
             around = range(max(0, at - reach), stop)
             there = [j for j in around if self.random.kept(np.float32(1 - setting.dropout))]
-            if found := [(kept[j], setting.decay ** (abs(j - at) - 1)) for j in there if j != at]:
+            found = [(kept[j], setting.decay ** (abs(j - at) - 1)) for j in there if j != at]
+            if any(weight > 0 for _, weight in found):
                 crowd.append((kept[at], found))
             if crowd and (len(crowd) == most or at + 1 == len(kept)):
                 self.crowd(crowd)

@@ -86,3 +86,11 @@ def test_a_long_context_that_fades(compare):
 def test_all_but_everything_dropped_trains_what_is_left(compare):
     tables = compare([[0, 1, 2, 3, 4, 5, 6, 7] * 9], dropout=0.95, epochs=1)
     assert 0 < tables.pairs < 72
+
+
+def test_a_context_whose_weights_are_all_0_is_none(compare):
+    """Without decay to spare the neighbours alone count, and dropout may leave both out."""
+    rows = [[0, 1, 2, 3, 4, 5, 6, 7] * 9]
+    one, all_there = (compare(rows, decay=0.0, dropout=x, epochs=1) for x in (0.5, 0.0))
+    assert all_there.pairs == 72
+    assert 72 * 0.55 < one.pairs < 72 * 0.9  # 3/4 in expectation, plus or minus 4 deviations
