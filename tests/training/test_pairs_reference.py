@@ -52,7 +52,7 @@ def test_tables_and_losses_are_those_of_the_plain_algorithm(compare, direction, 
     compare(direction=direction, loss=loss, bags=bags, **values)
 
 
-@pytest.mark.parametrize("values", [{"negatives": 100}, {"negatives": 10, "loss": "softmax"}])
+@pytest.mark.parametrize("values", [{"negatives": 100}, {"negatives": 7, "loss": "softmax"}])
 def test_more_negatives_than_a_block(compare, values):
     compare(epochs=1, learning_rate=0.1, **values)
 

@@ -106,7 +106,7 @@ def test_two_threads_learn_it_as_well(corpus, monkeypatch):
     assert gap(train(corpus, N, SETTING, threads=2), corpus, SETTING) < 0.01
 
 
-@pytest.mark.parametrize("negatives", [5, 24])  # of each centre's own, and of three neighbours
+@pytest.mark.parametrize("negatives", [5, 27])  # of each centre's own, and of three neighbours
 def test_cbow_of_one_item_before_is_a_model_of_pairs(corpus, negatives):
     values = {"window": 1, "direction": "past", "negatives": negatives, "epochs": 30}
     setting = replace(SETTING, architecture="cbow", **values)
