@@ -1,6 +1,5 @@
 """Training stops and goes on to the same bytes; a file of another training is refused."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from recembed.data.sequences import Sequences
@@ -125,40 +123,45 @@ def test_stopped_again_and_again_it_still_ends_at_the_same_bytes(file):
     same(train(corpus(), N, SETTING, checkpoint=file), train(corpus(), N, SETTING))
 
 
-def test_one_thread_goes_on_where_two_were_stopped(file):
-    """Two threads leave no hole: the chunks at hand are finished first."""
-    interrupted(file, 4, threads=2)
-    with safe_open(file, "numpy") as state:
-        facts = json.loads(state.metadata()["training"])
-    assert 4 <= len(facts["losses"]) * 5 + facts["chunk"] <= 6
-    tables = train(corpus(), N, SETTING, checkpoint=file, threads=2)
-    assert len(tables.losses) == 3
-    assert np.isfinite(tables.inputs).all()
+class Watched(skipgram._Work):
+    """Work that signals when its first chunk ends, then is slower than the main thread is."""
+
+    def until_due(self, run, pool, threads, advance):
+        self.begun, self.ended = threading.Barrier(threads, timeout=10), 0
+
+        def slow(first, *more):
+            self.begun.wait()
+            if first > 0:
+                self.wait()
+                time.sleep(0.05)  # longer than it takes to keep a state too early
+            self.ended += 1
+            return run(first, *more)
+
+        def signalling(*_):
+            if not self.stopped:
+                time.sleep(0.05)  # until the main thread waits, or it may miss the signal
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                self.wait()
+
+        super().until_due(slow, pool, threads, signalling)
+
+    def wait(self):
+        for _ in range(5000):
+            if not self.stopped:
+                time.sleep(0.001)
+
+    def _save(self):
+        assert self.ended == self.begun.parties == self.state.chunk
+        super()._save()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_signal_while_threads_work_leaves_a_state_to_go_on_from(file, monkeypatch, threads):
-    """The main thread waits for the others when it comes; the chunks at hand are finished."""
-    works = []
-
-    class Work(skipgram._Work):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            works.append(self)
-
-    class Signalling(Interrupting):
-        def advance(self, amount, note):
-            if not works[0].stopped:
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                while not works[0].stopped:
-                    time.sleep(0.001)  # let the main thread hear of it
-
-    monkeypatch.setattr(skipgram, "_Work", Work)
-    with pytest.raises(KeyboardInterrupt):
-        train(corpus(), N, SETTING, checkpoint=file, threads=threads, progress=Signalling(0))
-    with safe_open(file, "numpy") as state:
-        facts = json.loads(state.metadata()["training"])
-    assert (facts["losses"], facts["chunk"]) in [([], n) for n in range(1, threads + 1)]
+def test_a_signal_is_heard_when_the_chunks_at_hand_are_finished(file, monkeypatch, threads):
+    with monkeypatch.context() as patch:
+        patch.setattr(skipgram, "_Work", Watched)
+        with pytest.raises(KeyboardInterrupt):
+            train(corpus(), N, SETTING, checkpoint=file, threads=threads)
+    assert file.exists()
     if threads == 1:
         same(train(corpus(), N, SETTING, checkpoint=file), train(corpus(), N, SETTING))
 
@@ -273,7 +276,8 @@ def test_no_folder_for_the_file_is_said_before_training(file):
         train(corpus(), N, SETTING, checkpoint=file.parent / "nowhere" / "state")
 
 
-def test_what_diverges_leaves_the_last_good_state(file, monkeypatch):
+@pytest.mark.parametrize("at", [0, 2], ids=["alone", "interrupted as well"])
+def test_what_diverges_leaves_the_last_good_state(file, monkeypatch, at):
     """Saved while all was well; then the tables go bad, and the file is as it was."""
     interrupted(file, 7)
     good = file.read_bytes()
@@ -290,5 +294,5 @@ def test_what_diverges_leaves_the_last_good_state(file, monkeypatch):
 
     monkeypatch.setattr(skipgram, "_kernel", spoiled)
     with pytest.raises(DataError, match=f"; the last good state is in {file}"):
-        train(corpus(), N, SETTING, checkpoint=file)
+        train(corpus(), N, SETTING, checkpoint=file, progress=Interrupting(at))
     assert file.read_bytes() == good
