@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
@@ -26,40 +27,40 @@ class Item2Vec:
     """Skip-gram or CBOW over item sequences.
 
     Items are retrieved by their output vectors with the weighted mean of a history's input
-    vectors: that is the pair that training scores. Forward CBOW (architecture cbow, direction
-    past) trains exactly that mean: the weights are those of `recency`. Neighbours are found by
-    both tables, added up. An item hardly ever stands beside itself, so a log of habits wants
-    `blend`.
-    Source: Barkan, Koenigstein 2016 (arXiv 1603.04259); features: Vasile et al. 2016
-    (arXiv 1607.07326).
+    vectors. Forward CBOW (the default where users' order is known) trains exactly that: it
+    predicts an item from the mean of those before it, weighted as `recency` weighs them.
+    Skip-gram wants a learning_rate near 0.025. Neighbours are found by both tables, added up. An
+    item hardly ever stands beside itself, so a log of habits wants `blend`.
+    Source: Barkan, Koenigstein 2016 (arXiv 1603.04259); CBOW: Mikolov et al. 2013 (arXiv
+    1301.3781); features: Vasile et al. 2016 (arXiv 1607.07326).
     """
 
     name: ClassVar[str] = "item2vec"
     resumes: ClassVar[bool] = True
     unit: Literal["user", "group"] = setting("user", "a sentence is a user's history or a group")
     architecture: Literal["skip-gram", "cbow"] = setting(
-        "skip-gram", "an item from each of its context, or from their weighted mean"
+        "cbow", "an item from each one of its context, or from their weighted mean"
     )
     dim: int = setting(128, "length of a vector", low=1, high=4096)
-    window: int | None = setting(5, "context reaches N items away; None: the whole unit", low=1)
-    direction: Literal["both", "past"] = setting(
-        "both", "context on both sides, or what was before"
+    window: int | None = setting(15, "context reaches N items away; None: the whole unit", low=1)
+    direction: Literal["auto", "both", "past"] = setting(
+        "auto", "context on both sides, or what was before; auto: past where users' order is known"
     )
-    shrink: bool = setting(True, "draw each window from 1..window, so that near items count more")
-    negatives: int = setting(5, "negatives a centre", low=1, high=4096)
+    shrink: bool = setting(False, "draw each window from 1..window, so that near items count more")
+    negatives: int = setting(128, "negatives a centre", low=1, high=4096)
     sharing: Literal["centre", "pair"] = setting(
         "centre", "the pairs of a centre share its negatives (fast), or each draws its own (exact)"
     )
     loss: Literal["logistic", "softmax"] = setting(
-        "logistic", "of each target alone, or cross-entropy over an item and its negatives"
+        "softmax", "of each target alone, or cross-entropy over an item and its negatives"
     )
     dropout: float = setting(
-        0.0, "chance that CBOW leaves an item of a context out", low=0, high=0.99
+        0.5, "chance that CBOW leaves an item of a context out", low=0, high=0.99
     )
     exponent: float = setting(0.0, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
     subsample: float = setting(0.0, "threshold share of frequent items; 0: keep all", low=0, high=1)
-    epochs: int = setting(20, "passes over the log", low=1)
-    learning_rate: float = setting(0.025, "first step size, falls linearly to 0", low=0)
+    epochs: int = setting(30, "passes over the log", low=1)
+    learning_rate: float = setting(0.1, "first step size, falls linearly to 0", low=0)
     features: tuple[str, ...] = setting(
         (), "category columns of the item table, summed into input vectors; untouched items too"
     )
@@ -67,7 +68,7 @@ class Item2Vec:
         0.0, "retrieve by output + blend * input vectors; > 0 where people repeat themselves", low=0
     )
     min_count: int = setting(1, "items with fewer events are not trained", low=1)
-    recency: Recency = setting(Recency(decay=0.7), "how a history is pooled")
+    recency: Recency = setting(Recency(decay=0.65), "how a history is pooled")
 
     def __post_init__(self) -> None:
         check(self)
@@ -94,7 +95,7 @@ class Item2Vec:
         tables = train(
             corpus,
             events.n_items,
-            self._engine(),
+            self._engine(events),
             bags=None if features is None else features.bags(),
             seed=seed,
             threads=machine.threads,
@@ -107,11 +108,17 @@ class Item2Vec:
         retrieved = outputs + np.float32(self.blend) * inputs
         return HistoryModel.of(events.items, (inputs, retrieved), known, self.recency)
 
-    def _engine(self) -> "SkipGram":
+    def _engine(self, events: Interactions) -> "SkipGram":
         from recembed.training.skipgram import SkipGram
 
-        same = {each.name for each in fields(SkipGram)} - {"decay"}
-        return SkipGram(**{name: getattr(self, name) for name in same}, decay=self.recency.decay)
+        ordered = self.unit == "user" and events.order is not None
+        auto: Literal["both", "past"] = "past" if ordered else "both"
+        same = {each.name for each in fields(SkipGram)} - {"decay", "direction"}
+        return SkipGram(
+            **{name: getattr(self, name) for name in same},
+            decay=self.recency.decay,
+            direction=auto if self.direction == "auto" else self.direction,
+        )
 
     def restore(
         self,

@@ -12,6 +12,8 @@ def whole(target: Path) -> Iterator[Path]:
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

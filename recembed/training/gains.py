@@ -80,9 +80,7 @@ def _exponentials(typing, lines, line, weight, top):  # type: ignore # noqa: ANN
 
 
 @njit(inline="always", fastmath=FAST)
-def softmax(
-    lines: Any, line: int, offset: Any, weight: Any, positive: int, lr: np.float32
-) -> Any:
+def softmax(lines: Any, line: int, offset: Any, weight: Any, positive: int, lr: np.float32) -> Any:
     """The same for cross-entropy; offset is added to the scores, one of which is the positive's.
 
     loss: log(sum of exp(score)) - score of the positive.

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,7 +84,7 @@ def train(  # noqa: PLR0913 - the engine's one door
     corpus: may be memory-mapped; no more than a block of it is looked at at a time. bags: for
     each row the rows of the input table that it is the mean of (a word's n-grams, an item's
     categories). checkpoint: a file that keeps the state of training; where it exists, training
-    goes on from there, to the same bytes; it is removed at the end.
+    goes on from there, to the same bytes, or with another learning_rate; it is removed at the end.
 
     Raises: DataError if no sequence has two values, if training diverges, or if the checkpoint
     belongs to other data or another setting.
@@ -92,10 +92,10 @@ def train(  # noqa: PLR0913 - the engine's one door
     bags: Bojanowski et al. 2017 (arXiv 1607.04606), Vasile et al. 2016 (arXiv 1607.07326).
     """
     counts = _counts(corpus, n_rows)
-    _check(corpus, setting)
+    _check(corpus, n_rows, setting, bags)
     n_inputs = n_rows if bags is None else int(bags.values.max()) + 1
     state = State.start(n_inputs, n_rows, setting.dim, seed)
-    key = (setting, seed, state.outputs.shape, CHUNK)
+    key = (replace(setting, learning_rate=0.0), seed, state.outputs.shape, CHUNK)
     store = None if checkpoint is None else Store.of(checkpoint, key, corpus, bags)
     if store is not None:
         store.load(state)
@@ -237,12 +237,13 @@ class _Work:
         self.saved = time.monotonic()
 
     def _check_sane(self) -> None:
-        """Raises: DataError if the loss is no number, or twice that of vectors of zeros."""
+        """Raises: DataError if the loss is no number, or far above that of vectors of zeros."""
         state, setting = self.state, self.setting
         mean = state.loss / max(state.pairs, 1)
         targets = setting.negatives + 1
-        untrained = np.log(2) * targets if setting.loss == "logistic" else np.log(targets)
-        if state.finite() and mean <= 2 * untrained + 1:
+        # the chances that correct cross-entropy make that of zeros larger, by less than 20
+        most = 2 * np.log(2) * targets + 1 if setting.loss == "logistic" else np.log(targets) + 20
+        if state.finite() and mean <= most:
             return
         kept = "" if self.store is None else self.store.described()
         raise DataError(
@@ -251,7 +252,11 @@ class _Work:
         )
 
 
-def _check(corpus: Sequences, setting: SkipGram) -> None:
+def _check(corpus: Sequences, n_rows: int, setting: SkipGram, bags: Sequences | None) -> None:
+    if bags is not None and (len(bags) != n_rows or not len(bags.values)):
+        raise DataError(
+            f"bags are one for each of {n_rows} rows and not all empty: {len(bags)} came"
+        )
     if not len(corpus) or corpus.sizes.max() < 2:
         raise DataError("no sequence has two items, so there is nothing to learn from")
     pairs = float((corpus.sizes.astype(np.float64) ** 2).sum()) * setting.epochs

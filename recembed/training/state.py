@@ -63,6 +63,12 @@ class State:
         sums = (table.sum(dtype=np.float64) for table in (self.inputs, self.outputs))
         return bool(np.isfinite(sum(sums)))
 
+    def digest(self) -> str:
+        """Of the bytes of both tables."""
+        digest = hashlib.blake2b(self.inputs.data, digest_size=16)
+        digest.update(self.outputs.data)
+        return digest.hexdigest()
+
 
 def _table(n_rows: int, columns: int) -> Vectors:
     """Zeros whose rows begin with a cache line, so that no register's load crosses one."""
@@ -107,6 +113,8 @@ class Store:
                     )
                 state.inputs[:] = file.get_tensor("inputs")
                 state.outputs[:] = file.get_tensor("outputs")
+            if facts["tables"] != state.digest():
+                raise DataError(f"the checkpoint {self.path} is damaged: remove it to begin anew")
         except (SafetensorError, OSError, json.JSONDecodeError) as error:
             raise DataError(
                 f"the checkpoint {self.path} cannot be read ({error}): remove it to begin anew"
@@ -118,6 +126,7 @@ class Store:
         """Write the file as a whole, in place of an older one."""
         facts = {
             "fingerprint": self.fingerprint,
+            "tables": state.digest(),
             "losses": state.losses,
             "chunk": state.chunk,
             "loss": state.loss,

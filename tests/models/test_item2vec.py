@@ -8,7 +8,7 @@ import pytest
 from recembed.errors import DataError
 from recembed.models.item2vec import Item2Vec
 
-QUICK = Item2Vec(dim=8, negatives=3, epochs=3)
+QUICK = Item2Vec(dim=8, negatives=3, epochs=3, direction="both")
 
 
 def test_items_below_min_count_are_left_out_of_sentences(log_of, one):
@@ -61,3 +61,18 @@ def test_an_item_that_never_stands_beside_another_is_not_known(log_of, one):
     assert model.items.known.tolist() == [True, True, False, True]
     assert model.neighbours.known.tolist() == [True, True, False, True]
     assert not model.neighbours.vectors[2].any()
+
+
+@pytest.mark.parametrize("architecture", ["cbow", "skip-gram"])
+def test_context_is_the_past_where_the_order_of_users_is_known(log_of, one, architecture):
+    log = log_of([[0, 1, 2, 3], [2, 3, 0, 1]], groups=[[0, 0, 1, 1], [2, 2, 3, 3]])
+    known = replace(log, interactions=replace(log.interactions, order="position"))
+    setting = replace(QUICK, architecture=architecture, direction="auto")
+
+    def inputs(log, **values):
+        return replace(setting, **values).fit(log, machine=one).inputs.vectors.tobytes()
+
+    assert inputs(known) == inputs(known, direction="past") != inputs(known, direction="both")
+    unordered = replace(log, interactions=replace(log.interactions, order=None))
+    assert inputs(unordered) == inputs(known, direction="both")
+    assert inputs(known, unit="group") == inputs(known, unit="group", direction="both")
