@@ -255,7 +255,9 @@ def test_the_state_of_another_training_is_refused_and_left(stopped, other):
     assert stopped.read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "text", "header", "other file", "folder"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "cut", "text", "header", "bit", "other file", "folder"]
+)
 def test_a_damaged_file_is_refused_in_one_line(stopped, damage):
     whole = stopped.read_bytes()
     if damage == "folder":
@@ -265,10 +267,16 @@ def test_a_damaged_file_is_refused_in_one_line(stopped, damage):
         save_file({"inputs": np.zeros((2, 2), np.float32)}, stopped)
     else:
         broken = {"empty": b"", "cut": whole[:-8], "text": b"hello, world", "header": whole[9:]}
+        broken["bit"] = whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]
         stopped.write_bytes(broken[damage])
     with pytest.raises(DataError, match=r"the checkpoint .* remove it") as error:
         train(corpus(), N, SETTING, checkpoint=stopped)
     assert "\n" not in str(error.value)
+
+
+def test_the_advice_to_lower_the_learning_rate_can_be_followed_from_the_state(stopped):
+    lower = train(corpus(), N, replace(SETTING, learning_rate=0.01), checkpoint=stopped)
+    assert (len(lower.losses), stopped.exists()) == (SETTING.epochs, False)
 
 
 def test_no_folder_for_the_file_is_said_before_training(file):
