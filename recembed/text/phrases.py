@@ -96,8 +96,8 @@ def _whole_lines(blocks: Iterable[Rows]) -> Iterator[Rows]:
 def _joined(block: Rows, phrases: Pairs, joined: Rows, n_words: int) -> Rows:
     first, second = block[:-1].astype(np.int64), block[1:].astype(np.int64)
     keys = np.where((first >= 0) & (second >= 0), first * n_words + second, -1)
-    at = np.minimum(np.searchsorted(phrases, keys), len(phrases) - 1)
-    hits = np.flatnonzero(phrases[at] == keys)
+    at = np.searchsorted(phrases, keys)
+    hits = np.flatnonzero(np.append(phrases, -2)[at] == keys)  # -2: no key lies behind the last
     starts = np.flatnonzero(np.diff(hits, prepend=-2) > 1)  # of runs of overlapping pairs
     place = np.arange(len(hits)) - np.repeat(starts, np.diff(starts, append=len(hits)))
     taken = hits[place % 2 == 0]  # of a b c, where both pairs are phrases, a_b is one word

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recembed.errors import DataError
 
-NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
+NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 TAGGED = re.compile(r".+-[nvjar]")  # MEN's sun-n: a noun
 CATEGORIES = ("category", "type")
 SCORES = ("similarity", "score", "rating", "mean", "human(mean)", "simlex999")
@@ -83,15 +83,20 @@ def _lines(path: Path) -> Iterable[_Line]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.startswith(":"):
             category = line[1:].strip()
-        elif not line.startswith("#") and any((cells := _cells(line.rstrip()))[1:]):
-            yield _Line(number, cells, category)
+        elif not line.startswith("#"):
+            try:
+                cells = _cells(line.rstrip())
+            except csv.Error as error:
+                raise DataError(f"line {number} of {path} is no line of CSV: {error}") from error
+            if any(cells[1:] or cells):  # an index alone is left of pairs that were taken out
+                yield _Line(number, cells, category)
 
 
 def _cells(line: str) -> list[str]:
     if "\t" in line:
         return [cell.strip() for cell in line.split("\t")]
     if "," in line:
-        return [cell.strip() for cell in next(csv.reader([line]))]
+        return [cell.strip() for cell in next(csv.reader([line], strict=True))]
     return line.split()
 
 
@@ -124,26 +129,30 @@ def _pairs(path: Path, lines: list[_Line], places: Sequence[int]) -> Pairs:
             scores.append(float(line.cells[score]))
         except (ValueError, IndexError):
             raise _wrong(path, line, f"no score: {line.cells}") from None
-    words = _words([[line.cells[a] for line in lines], [line.cells[b] for line in lines]])
+    first, second = _words(path, lines, (a, b))
     values = np.array(scores)
     if not np.isfinite(values).all():
         raise _wrong(path, lines[int(np.argmin(np.isfinite(values)))], "no finite score")
-    return Pairs(path.name, words[0], words[1], values)
+    return Pairs(path.name, first, second, values)
 
 
 def _questions(path: Path, lines: list[_Line], places: Sequence[int]) -> Questions:
     for line in lines:
         if len(line.cells) <= max(places):
             raise _wrong(path, line, f"{len(line.cells)} words, a question has 4")
-    a, b, c, answer = _words([[line.cells[place] for line in lines] for place in places])
+    a, b, c, answer = _words(path, lines, places)
     categories = list(dict.fromkeys(line.category for line in lines))
     code = {name: at for at, name in enumerate(categories)}
     category = np.array([code[line.category] for line in lines], np.int64)
     return Questions(path.name, (a, b, c, answer), category, categories)
 
 
-def _words(columns: list[list[str]]) -> list[list[str]]:
-    """Words as a vocabulary may have them."""
+def _words(path: Path, lines: list[_Line], places: Sequence[int]) -> list[list[str]]:
+    """Words as a vocabulary may have them, a list a place."""
+    for line in lines:
+        if not all(line.cells[place] for place in places):
+            raise _wrong(path, line, f"an empty word: {line.cells}")
+    columns = [[line.cells[place] for line in lines] for place in places]
     tagged = all(TAGGED.fullmatch(word) for column in columns for word in column)
     return [
         ["_".join((word[:-2] if tagged else word).split()) for word in column] for column in columns

@@ -180,6 +180,15 @@ def test_phrases_are_those_of_word2phrase(encoded, monkeypatch, passes):
     assert encoded(text, **options)[1] == wanted, "in blocks, and in several readings"
 
 
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_text_without_more_phrases_stays_as_it_is(encoded, passes):
+    text = "of course it is\n" * 20 + "a b c d e f g h\n" * 30
+    assert encoded(text, phrases=passes)[1] == encoded(text)[1]
+    once = encoded(text, phrases=1, phrase_threshold=11.0)[1]
+    assert once[0] == ["of_course", "it_is"]
+    assert encoded(text, phrases=passes, phrase_threshold=11.0)[1] == once
+
+
 def test_a_stop_word_is_part_of_no_phrase(encoded):
     text = "of course it is\n" * 20 + "a b c d e f g h\n" * 30
     options = {"phrases": 1, "phrase_threshold": 1.0}

@@ -31,6 +31,7 @@ PAIRS = {
     "tags": ",word1,word2,similarity\n0,cat-n,dog-n,7.5\n1,New York-n,city-n,9\n",
     "spaces": "\ufeffcat dog 7.5\nNew_York city 9",
     "scores of each person": "cat\tdog\t7.5\t7\t8\nNew York\tcity\t9\t9\t9\n",
+    "capital exponents": "cat dog 7.5E0\nNew_York city 9E+0\n",
     "spaces in the header": "Word 1,Word 2,Human (mean)\ncat,dog,7.5\nNew York,city,9\n",
     "crlf": "word1,word2,score\r\ncat,dog,7.5\r\nNew York,city,9\r\n",
 }
@@ -85,6 +86,13 @@ def test_only_tags_that_all_words_have_are_taken_off(tmp_path):
         (b"word1,word2,weight\na,b,1\n", "has the columns word1, word2, weight: it needs"),
         (b"word1,word2,similarity\na,b,1\na,b\n", "line 3 of .* has 2 cells, its header has 3"),
         (b"caf\xe9 dog 7", "is not UTF-8"),
+        (b"cat;dog;7\n", "line 1 of .* is 'cat;dog;7'"),
+        (b"cat dog 7\ncow\n", r"line 2 of .* has no score: \['cow'\]"),
+        (b"word1,word2,similarity\na,b,1\nc\n", "line 3 of .* has 1 cells, its header has 3"),
+        (b'a,b,1\n"c,d,2\n', "line 2 of .* is no line of CSV"),
+        (b"a,b,1\n" + b"c" * 200_000 + b",d,2\n", "line 2 of .* is no line of CSV"),
+        (b"word1,word2,similarity\na,,1\n", r"line 2 of .* has an empty word: \['a', '', '1'\]"),
+        (b"a\tb\tc\td\na\t\tc\td\n", "line 2 of .* has an empty word"),
     ],
 )
 def test_what_is_no_test_is_refused_in_one_line(tmp_path, content, message):
