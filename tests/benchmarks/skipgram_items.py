@@ -38,7 +38,16 @@ MEMORY = 1 << 28  # bytes of scores at a time
 
 # Chosen on the valid part; "shipped" are the product's defaults, whatever they are.
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
-    "chosen": {"ml1m": {}, "beauty": {}, "ml100k": {}},
+    "chosen": {
+        "ml1m": {"exponent": 0.3, "recency.decay": 0.7},
+        "beauty": {"negatives": 256, "epochs": 40, "recency.decay": 0.6},
+        "ml100k": {
+            "negatives": 256,
+            "epochs": 40,
+            "learning_rate": 0.05,
+            "recency.decay": 0.7,
+        },
+    },
     "shipped": {"ml1m": {}, "beauty": {}},
 }
 EQUAL = SkipGram(
@@ -113,10 +122,10 @@ def equal_gensim(data: str, seed: int) -> Made:
 
 
 def ours(
-    data: str, engine: SkipGram, recency: Recency, seed: int
+    data: str, engine: SkipGram, recency: Recency, seed: int, on: Part = "test"
 ) -> tuple[HistoryModel, Cases, float]:
     """The bare engine on one thread, read as item2vec reads it."""
-    log, asked = cut(data)
+    log, asked = cut(data, on)
     events = log.interactions
     begin = time.perf_counter()
     tables = train(events.sentences("user"), events.n_items, engine, seed=seed)
