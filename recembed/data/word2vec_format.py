@@ -63,9 +63,11 @@ def read_word2vec(path: Path) -> Embeddings:
 
 def _header(path: Path, data: mmap.mmap) -> tuple[int, int, int]:
     """Words, length of a vector, and where the first word begins."""
+    if data[:2] == b"\x1f\x8b":
+        raise DataError(f"{path} is compressed: unpack it (gunzip)")
     line = data[: max(0, data.find(b"\n", 0, PROBE)) + 1]
     sizes = line.split()
-    if len(sizes) != 2 or not all(size.isdigit() for size in sizes):
+    if len(sizes) != 2 or not all(size.isdigit() and len(size) < 19 for size in sizes):
         raise DataError(
             f"{path} is no word2vec file: its first line has to be two whole numbers, how many "
             "words and how long a vector is"
@@ -105,6 +107,8 @@ def _text(path: Path, data: mmap.mmap, start: int, n: int, dim: int) -> tuple[li
             raise DataError(
                 f"line {row + 2} of {path} has {len(line.split(b' ')) - 1} values, not {dim}"
             )
+        if not word or word != word.strip(b" "):
+            raise DataError(f"line {row + 2} of {path} has no word, or more than a space behind it")
         try:
             words.append(word.decode())
             with np.errstate(over="ignore"):  # what float32 cannot hold is not finite

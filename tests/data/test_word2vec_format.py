@@ -1,5 +1,7 @@
 """word2vec files, both ways against gensim, and what is wrong with them in one line."""
 
+import gzip
+
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
@@ -82,11 +84,15 @@ NAN = np.full(2, np.nan, "<f4").tobytes()
         (b"a 1 2\nb 1 2\n", "its first line has to be two whole numbers"),
         (b"2 -2\na 1 2\n", "its first line has to be two whole numbers"),
         (b"PAR1" + FLOATS, "its first line has to be two whole numbers"),
+        (b"9" * 5000 + b" 2\na 1 2\n", "its first line has to be two whole numbers"),
+        (gzip.compress(b"1 2\na 1 2\n"), "is compressed: unpack it"),
         (b"0 2\n", "0 words and vectors of length 2: there is nothing in it"),
         (b"999999999999 300\na 1 2\n", "says that it has 999999999999 .* is too small for them"),
         (b"3 2\na 1 2\nb 3 4\n", "says that it has 3 vectors of 2 values and ends behind 2"),
         (b"2 2\na 1 2\nb 3\n", "line 3 of .* has 1 values, not 2"),
         (b"2 2\na 1 2\nb 3 x\n", "line 3 of .* has to be a word and 2 numbers: .*'x'"),
+        (b"2 2\na 1 2\n 3 4\n", "line 3 of .* has no word"),
+        (b"2 2\na 1 2\nb  3 4\n", "line 3 of .* has no word, or more than a space behind it"),
         (b"2 2\na 1 2\n\n", "says that it has 2 .* ends behind 1"),
         (b"3 2\na 1 2\n\nb 1 2\n", "line 3 of .* has 0 values, not 2"),
         (b"1 2\na 1 1e99\n", "1 of 1 vectors of .* are not finite, first: 'a'"),
