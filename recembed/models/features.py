@@ -23,7 +23,10 @@ class Features:
 
     @classmethod
     def of(cls, log: Log, names: tuple[str, ...], trained: Mask) -> "Features":
-        """From columns of the item table. Raises: DataError without one, or without a column."""
+        """From columns of the item table.
+
+        Raises: DataError without one, without a column, or where trained items have no category.
+        """
         if log.items is None:
             raise DataError(f"features {', '.join(names)} need an item table (--items)")
         rows, meanings = log.items.categories(names)
@@ -31,6 +34,12 @@ class Features:
         shape = (len(trained), len(meanings))
         matrix = sp.csr_matrix((ones, rows.values, rows.offsets), shape=shape)
         seen = matrix[trained].getnnz(axis=0) > 0
+        if not seen.any():
+            raise DataError(
+                f"none of {np.count_nonzero(trained)} trained items has a category in "
+                f"{', '.join(names)}: name other columns, or see whether the ids of the item "
+                "table are those of the log"
+            )
         return cls(trained, matrix[:, seen])
 
     def bags(self) -> Sequences:

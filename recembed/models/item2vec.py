@@ -65,7 +65,10 @@ class Item2Vec:
         (), "category columns of the item table, summed into input vectors; untouched items too"
     )
     blend: float = setting(
-        0.0, "retrieve by output + blend * input vectors; > 0 where people repeat themselves", low=0
+        0.0,
+        "retrieve by output + blend * input vectors; > 0 where people repeat themselves",
+        low=0,
+        high=1e6,  # what float32 holds with room to spare
     )
     min_count: int = setting(1, "items with fewer events are not trained", low=1)
     recency: Recency = setting(Recency(decay=0.65), "how a history is pooled")

@@ -80,3 +80,13 @@ def test_features_without_an_item_table_say_what_to_do(log_of, one):
 def test_an_unknown_column_names_those_there_are(log, one):
     with pytest.raises(DataError, match="no column 'colour'"):
         replace(SETTING, features=("colour",)).fit(log, machine=one)
+
+
+def test_columns_in_which_trained_items_have_nothing_are_refused(one):
+    events = pd.DataFrame({"user": [1, 1], "item": [0, 1], "time": [0, 1]})
+    nothing = {"item": [0, 1, 2], "kind": [None, None, "a"]}
+    strangers = {"item": [7, 8], "kind": ["a", "b"]}
+    empty = {"item": [0, 1], "kind": [[], [None]]}
+    for table in map(pd.DataFrame, (nothing, strangers, empty)):
+        with pytest.raises(DataError, match="none of 2 trained items has a category in kind: "):
+            SETTING.fit(read_log(events, items=table), machine=one)
