@@ -61,7 +61,7 @@ def test_models_lists_them_and_their_hyperparameters_with_defaults(call, refused
     assert [line.split()[0] for line in call("models").out.splitlines()] == named
     told = call("models", "item2vec").out
     assert "dim = 128 1..4096: length of a vector" in told
-    assert "recency.decay = 0.7 0.0..1.0: " in told
+    assert "recency.decay = 0.65 0.0..1.0: " in told
     for name in named:
         assert call("models", name).out
     assert "'item-kn'; there is item-knn" in refused("models", "item-kn")

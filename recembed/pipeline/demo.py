@@ -49,6 +49,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "item2vec": {
         "unit": "group",
+        "architecture": "skip-gram",
+        "loss": "logistic",
+        "shrink": True,
+        "dropout": 0.0,
         "window": 10,
         "dim": 192,
         "negatives": 5,

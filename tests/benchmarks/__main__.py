@@ -53,12 +53,14 @@ def file_name(name: str) -> str:
 
 
 def benchmarks() -> dict[str, str]:
-    """The first docstring line of each, read without running any."""
+    """The first docstring line of each module with a `run`, read without running any."""
     found = {}
     for path in sorted(FOLDER.glob("[!_]*.py")):
-        if path.name != "harness.py":
-            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            found[path.stem.replace("_", "-")] = doc.partition("\n")[0]
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(each, ast.FunctionDef) and each.name == "run" for each in module.body):
+            found[path.stem.replace("_", "-")] = (ast.get_docstring(module) or "").partition("\n")[
+                0
+            ]
     return found
 
 
