@@ -149,6 +149,8 @@ def evaluate_words(
     if out is not None:
         check_target(Path(out))
     paths = [files] if isinstance(files, (str, Path)) else list(files)
+    if not paths:
+        raise DataError("a test is a file of word pairs or analogies: none is named")
     tests = [read_test(Path(path)) for path in paths]
     model = word_model(vectors)
     report = WordReport(

@@ -121,7 +121,10 @@ class Tokens:
                     pieces.numbers(block).tofile(file)
                 np.array([BREAK], np.int32).tofile(file)  # a file ends its last line
         if not pieces.words:
-            raise DataError(f"no word in {', '.join(map(str, paths))}: is it text?")
+            raise DataError(
+                f"no word in {', '.join(map(str, paths))}: is it text? Words are letters and "
+                "digits unless tokens.pattern says otherwise"
+            )
 
     def _join(self, stream: Path, target: Path, words: list[str], left_out: frozenset[str]) -> None:
         n = len(words)

@@ -107,8 +107,9 @@ class WordModel:
         return vectors
 
     def _close(self, word: str) -> str:
-        spelt = self.words.vocabulary.ids[:SPELT].to_pylist()
-        near = difflib.get_close_matches(word, spelt, 3)
+        common = self.words.vocabulary.ids[:SPELT].to_pylist()
+        spelt = {each.lower(): each for each in reversed(common)}  # the most frequent spelling
+        near = [spelt[one] for one in difflib.get_close_matches(word.lower(), spelt, 3)]
         return f"there is {', '.join(near)}" if near else "no word is spelt like it"
 
     def _own(self, words: Sequence[str]) -> Sequences:

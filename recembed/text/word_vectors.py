@@ -13,6 +13,7 @@ from recembed.arrays import Mask
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.settings import check, setting
@@ -82,6 +83,11 @@ class WordVectors:
             text = self.tokens.encode(
                 [Path(file) for file in files], Path(folder), progress=progress
             )
+            if len(text.vocabulary) == 1:
+                raise DataError(
+                    f"{text.vocabulary.id(0)!r} is the only word of the corpus that is kept, so "
+                    "there is nothing to learn from"
+                )
             ngrams, bags = NGrams.among(self.subwords, text.vocabulary.ids.to_pylist())
             tables = train(
                 text.sentences,

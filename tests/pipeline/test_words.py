@@ -176,6 +176,8 @@ def test_other_mistakes_are_one_line(words, refused, tests_of_it, tmp_path):
     says("there is no folder", "export", words, "--out", tmp_path / "no" / "file")
     with pytest.raises(DataError, match="form is word2vec, word2vec-binary or parquet"):
         recembed.export_words(words, tmp_path / "out", form="csv")
+    with pytest.raises(DataError, match="a test is a file of word pairs or analogies"):
+        recembed.evaluate_words(words, [])
 
 
 def test_a_damaged_run_is_refused(words, refused, tmp_path):

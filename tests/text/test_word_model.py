@@ -65,6 +65,9 @@ def test_an_unknown_word_is_refused_with_close_spellings(model_of):
         model.analogy("man", "king", "xyz")
     with pytest.raises(DataError, match="k "):
         model.nearest(["king"], 0)
+    mixed = model_of({"Paris": [0, 1], "paris": [1, 0], "Rome": [1, 1]})
+    with pytest.raises(DataError, match=r"the word 'PARIS' is unknown; there is Paris$"):
+        mixed.nearest(["PARIS"])
 
 
 def test_an_unknown_word_is_the_mean_of_the_ngrams_it_shares():

@@ -62,9 +62,17 @@ def test_a_word_that_always_stands_alone_has_no_vector(tmp_path):
     assert model.words.known.tolist() == [False, True, True]
 
 
-def test_a_corpus_without_two_words_in_a_line_is_refused(tmp_path):
-    (tmp_path / "text").write_text("word\n" * 9)
-    with pytest.raises(DataError, match="nothing to learn from"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one\ntwo\n" * 9, "no sequence has two items"),
+        ("word word\n" * 9, "'word' is the only word"),
+        ("word rare\n" + "word\n" * 9, "'word' is the only word"),
+    ],
+)
+def test_a_corpus_without_two_words_beside_each_other_is_refused(tmp_path, text, message):
+    (tmp_path / "text").write_text(text)
+    with pytest.raises(DataError, match=rf"{message}.* nothing to learn from"):
         WordVectors().fit(tmp_path / "text", machine=ONE)
 
 
