@@ -84,10 +84,8 @@ class WordVectors:
                 [Path(file) for file in files], Path(folder), progress=progress
             )
             if len(text.vocabulary) == 1:
-                raise DataError(
-                    f"{text.vocabulary.id(0)!r} is the only word of the corpus that is kept, so "
-                    "there is nothing to learn from"
-                )
+                word = str(text.vocabulary.id(0))[:60]
+                raise DataError(f"{word!r} is the only word kept: there is nothing to learn from")
             ngrams, bags = NGrams.among(self.subwords, text.vocabulary.ids.to_pylist())
             tables = train(
                 text.sentences,
