@@ -119,7 +119,8 @@ class Item2Vec:
         same = {each.name for each in fields(SkipGram)} - {"decay", "direction"}
         return SkipGram(
             **{name: getattr(self, name) for name in same},
-            decay=self.recency.decay,
+            # the items of a group are all as old: scored alike, and trained alike
+            decay=1.0 if self.unit == "group" else self.recency.decay,
             direction=auto if self.direction == "auto" else self.direction,
         )
 

@@ -7,6 +7,7 @@ import pytest
 
 from recembed.errors import DataError
 from recembed.models.item2vec import Item2Vec
+from recembed.training.recency import Recency
 
 QUICK = Item2Vec(dim=8, negatives=3, epochs=3, direction="both")
 
@@ -44,9 +45,10 @@ def test_blend_adds_input_vectors_to_what_is_retrieved(log_of, one):
 def test_baskets_are_sentences_as_the_histories_of_so_many_users_would_be(log_of, one):
     log = log_of([[0, 1, 2, 3, 4, 0], [5, 1, 2]], groups=[[0, 1, 0, 1, 1, 2], [3, 3, 3]])
     apart = log_of([[0, 2], [1, 3, 4], [0], [5, 1, 2]])
-    baskets = replace(QUICK, unit="group").fit(log, machine=one)
-    users = QUICK.fit(apart, machine=one)
-    whole = QUICK.fit(log, machine=one)
+    even = replace(QUICK, recency=Recency(decay=1.0))
+    baskets = replace(even, unit="group").fit(log, machine=one)
+    users = even.fit(apart, machine=one)
+    whole = even.fit(log, machine=one)
     assert baskets.items.vectors.tobytes() == users.items.vectors.tobytes()
     assert baskets.items.vectors.tobytes() != whole.items.vectors.tobytes()
 
@@ -76,3 +78,14 @@ def test_context_is_the_past_where_the_order_of_users_is_known(log_of, one, arch
     unordered = replace(log, interactions=replace(log.interactions, order=None))
     assert inputs(unordered) == inputs(known, direction="both")
     assert inputs(known, unit="group") == inputs(known, unit="group", direction="both")
+
+
+def test_the_items_of_a_basket_are_all_as_old(log_of, one):
+    log = log_of([[0, 1, 2, 3], [2, 3, 0, 1]], groups=[[0, 0, 0, 0], [1, 1, 1, 1]])
+
+    def inputs(decay, **values):
+        setting = replace(QUICK, architecture="cbow", recency=Recency(decay=decay), **values)
+        return setting.fit(log, machine=one).inputs.vectors.tobytes()
+
+    assert inputs(0.5, unit="group") == inputs(1.0, unit="group")
+    assert inputs(0.5) != inputs(1.0)
