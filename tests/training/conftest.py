@@ -57,7 +57,7 @@ class Plain:
         random = seeds.rng(self.seed, "skipgram", "start")
         n_inputs = self.n_rows if self.bags is None else 1 + max(map(max, self.bags))
         start = random.random((n_inputs, setting.dim), np.float32).astype(float)
-        self.inputs = (start - 0.5) / setting.dim
+        self.inputs = (2 * start - 1) / setting.dim
         self.outputs = np.zeros((self.n_rows, setting.dim))
         weights = negative_weights(counts, setting.exponent)
         self.chance = weights / weights.sum()
