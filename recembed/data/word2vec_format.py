@@ -1,6 +1,7 @@
 """word2vec's files, text and binary: a line of sizes, then each word and its vector."""
 
 import mmap
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,7 @@ def read_word2vec(path: Path) -> Embeddings:
         raise DataError(f"{path} is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         n, dim, start = _header(path, data)
-        read = _text if _is_text(data[start : start + PROBE]) else _binary
-        words, vectors = read(path, data, start, n, dim)
+        words, vectors = _read(path, data, start, n, dim)
     wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(wrong):
         raise DataError(
@@ -84,8 +84,19 @@ def _short(path: Path, n: int, dim: int, how: str) -> DataError:
     return DataError(f"{path} says that it has {n} vectors of {dim} values and {how}: it was cut")
 
 
+def _read(path: Path, data: mmap.mmap, start: int, n: int, dim: int) -> tuple[list[str], Vectors]:
+    if not _is_text(data[start : start + PROBE]):
+        return _binary(path, data, start, n, dim)
+    try:
+        return _text(path, data, start, n, dim)
+    except DataError:
+        with suppress(DataError):  # the bytes of a few float32 may all be letters
+            return _binary(path, data, start, n, dim)
+        raise
+
+
 def _is_text(head: bytes) -> bool:
-    """Whether these are printed numbers: float32 have bytes that text has not."""
+    """Whether these may be printed numbers: most float32 have bytes that text has not."""
     try:
         text = head.decode()
     except UnicodeDecodeError as error:

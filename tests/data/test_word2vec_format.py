@@ -65,6 +65,12 @@ def test_the_original_forms_with_a_space_or_no_line_break_behind_a_vector_are_re
     same(read_word2vec(tmp_path / "binary"), ["a", "b"], vectors)
 
 
+def test_numbers_whose_bytes_are_all_letters_are_read_too(tmp_path):
+    vectors = np.frombuffer(b"abcdRose\n\n\n\n....", "<f4").reshape(4, 1)
+    write_word2vec(tmp_path / "v", Vocabulary(WORDS[:4]), vectors, binary=True)
+    same(read_word2vec(tmp_path / "v"), WORDS[:4], vectors)
+
+
 def test_spaces_become_underscores_and_words_alike_are_refused(tmp_path):
     write_word2vec(tmp_path / "v", Vocabulary(["new  york", "a\u00a0b"]), VECTORS[:2])
     assert read_word2vec(tmp_path / "v").vocabulary.ids.to_pylist() == ["new_york", "a_b"]
