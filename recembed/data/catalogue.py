@@ -63,6 +63,8 @@ class Catalogue:
         meanings: list[str] = []
         for name in names:
             owner, values = _flat(self.column(name))
+            if pa.types.is_nested(values.type):
+                raise DataError(f"column {name!r} holds {values.type}, no categories: name another")
             encoded = values.dictionary_encode()
             codes.append(np.asarray(encoded.indices, np.int32) + np.int32(len(meanings)))
             owners.append(owner)

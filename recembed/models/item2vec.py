@@ -60,7 +60,7 @@ class Item2Vec:
     exponent: float = setting(0.0, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
     subsample: float = setting(0.0, "threshold share of frequent items; 0: keep all", low=0, high=1)
     epochs: int = setting(30, "passes over the log", low=1)
-    learning_rate: float = setting(0.1, "first step size, falls linearly to 0", low=0)
+    learning_rate: float = setting(0.1, "first step size, falls linearly to 0", low=1e-6)
     features: tuple[str, ...] = setting(
         (), "category columns of the item table, summed into input vectors; untouched items too"
     )
@@ -85,7 +85,8 @@ class Item2Vec:
         progress: Progress = QUIET,
     ) -> HistoryModel:
         """Train. Raises: DataError if no sentence has two items, or training diverges."""
-        from recembed.training.skipgram import train, trained_rows
+        from recembed.training.corpus import trained_rows
+        from recembed.training.skipgram import train
 
         events = log.interactions
         corpus = events.sentences(self.unit)

@@ -16,6 +16,7 @@ from recembed.models.stored import has_vectors, ranker_of
 from recembed.protocols import VectorModel
 from recembed.run.folder import Run
 from recembed.run.log import load_log
+from recembed.run.manifest import MANIFEST
 from recembed.run.whole import whole
 
 
@@ -62,6 +63,8 @@ def check_target(target: Path) -> None:
         raise DataError(f"there is no folder {target.parent} to write {target.name} into")
     if target.is_dir():
         raise DataError(f"{target} is a folder: name a file")
+    if (target.parent / MANIFEST).exists():
+        raise DataError(f"{target.parent} is a run: write {target.name} outside of it")
 
 
 def _vectors(run: Run, model: VectorModel, what: str) -> tuple[Vocabulary, Vectors]:

@@ -137,6 +137,8 @@ def fit_into(
                 "data": log.interactions.fingerprint(),
             }
         )
+    if machine.checkpoint is not None:
+        machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
     progress.say(f"{estimator.name} trained in {seconds:.1f} s -> {out}")
     return Run.open(out)
 

@@ -80,6 +80,8 @@ def train_words(
                 },
             }
         )
+    if machine.checkpoint is not None:
+        machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
     progress.say(f"{len(words):,} words trained in {seconds:.1f} s -> {out}")
     return Run.open(out)
 

@@ -53,7 +53,7 @@ class WordVectors:
     )
     epochs: int = setting(5, "passes over the corpus", low=1)
     learning_rate: float | None = setting(
-        None, "first step size, falls linearly to 0; None: 0.025, for cbow 0.05", low=0
+        None, "first step size, falls linearly to 0; None: 0.025, for cbow 0.05", low=1e-6
     )
     tokens: Tokens = setting(Tokens(), "how text becomes words")
     subwords: Subwords = setting(Subwords(), "n-grams of a word")

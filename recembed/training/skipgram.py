@@ -16,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed import seed as seeds
-from recembed.arrays import Mask, Vectors
+from recembed.arrays import Vectors
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.training import tiles
+from recembed.training.corpus import counts_of, read_only
 from recembed.training.sampler import AliasTable, keep_probability, negative_weights
 from recembed.training.state import State, Store
 
 CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over, few to spread
 SAVE_EVERY = 60.0  # seconds of training that a crash may cost
-BLOCK = 1 << 22  # values looked at a time where a corpus may be larger than memory
 MOST_PAIRS = 1e13  # weeks of work: a window of None on sequences that are too long for it
 TOGETHER, SHARE = 8, 8  # CBOW's centres that share negatives: one for every 8 of those
+FADED = 1e-9  # of a context's weight: further away CBOW need not look
 ONE_BAG = Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))  # each row is its own bag
 
 
@@ -84,14 +85,15 @@ def train(  # noqa: PLR0913 - the engine's one door
     corpus: may be memory-mapped; no more than a block of it is looked at at a time. bags: for
     each row the rows of the input table that it is the mean of (a word's n-grams, an item's
     categories). checkpoint: a file that keeps the state of training; where it exists, training
-    goes on from there, to the same bytes, or with another learning_rate; it is removed at the end.
+    goes on from there, to the same bytes, or with another learning_rate. It keeps the end as well
+    and may be removed when the tables are safe.
 
     Raises: DataError if no sequence has two values, if training diverges, or if the checkpoint
     belongs to other data or another setting.
     Source: Mikolov et al. 2013 (arXiv 1301.3781, 1310.4546); item2vec: Barkan, Koenigstein 2016;
     bags: Bojanowski et al. 2017 (arXiv 1607.04606), Vasile et al. 2016 (arXiv 1607.07326).
     """
-    counts = _counts(corpus, n_rows)
+    counts = counts_of(corpus, n_rows)
     _check(corpus, n_rows, setting, bags)
     n_inputs = n_rows if bags is None else int(bags.values.max()) + 1
     state = State.start(n_inputs, n_rows, setting.dim, seed)
@@ -108,8 +110,11 @@ def train(  # noqa: PLR0913 - the engine's one door
             task.advance(done, "from the checkpoint")
         while state.epoch < setting.epochs:
             work.until_due(run, pool, threads, task.advance)
-    if store is not None:
-        store.remove()
+    if not state.trained:
+        raise DataError(
+            "subsampling left no two items beside each other: set subsample higher or 0"
+        )
+    work.save()
     inputs, outputs = (table[:, : setting.dim] for table in (state.inputs, state.outputs))
     return Tables(inputs, outputs, state.losses, state.trained)
 
@@ -134,14 +139,17 @@ def _kernel(
     shrink = setting.shrink and setting.window is not None
     arrays = (state.inputs, state.outputs, alias, token_keep, chances)
     rules = (targets, window, setting.direction == "past", shrink)
-    values, offsets = _read_only(corpus.values), _read_only(corpus.offsets)
+    values, offsets = read_only(corpus.values), read_only(corpus.offsets)
     rows = ONE_BAG if bags is None else bags
-    bag = (_read_only(rows.values), _read_only(rows.offsets))
+    bag = (read_only(rows.values), read_only(rows.offsets))
     kernel: Callable[..., tuple[float, int]]
     more: tuple[Any, ...]
     if setting.architecture == "cbow":
         kernel = cbow.kernel(tiles.blocks(setting.negatives)[0], softmax)
         fade = setting.decay ** np.arange(min(window, longest), dtype=np.float64)
+        if not shrink:
+            window = max(1, int((fade > FADED).sum()))
+            rules = (targets, window, setting.direction == "past", shrink)
         together = min(max(1, setting.negatives // SHARE), TOGETHER)
         exact = setting.sharing == "pair"
         keep = np.float32(1 - setting.dropout)
@@ -196,13 +204,13 @@ class _Work:
         except KeyboardInterrupt:
             self.stopped = True
             pool.shutdown()  # the chunks at hand are finished: then the state is one of a border
-            self._save()
+            self.save()
             raise
         self._check_sane()
         if self.state.chunk == len(self.edges) - 1:
             self.state.end_epoch()
         if time.monotonic() - self.saved > SAVE_EVERY:
-            self._save()
+            self.save()
 
     def _take(self) -> int | None:
         with self.lock:
@@ -230,7 +238,8 @@ class _Work:
         mean = self.state.loss / max(self.state.pairs, 1)
         return f"epoch {self.state.epoch + 1}/{self.setting.epochs}, loss {mean:.4f}"
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Keep the state, if it is to be kept anywhere and is good."""
         if self.store is not None:
             self._check_sane()
             self.store.save(self.state)
@@ -248,7 +257,7 @@ class _Work:
         kept = "" if self.store is None else self.store.described()
         raise DataError(
             f"training diverged in epoch {state.epoch + 1} of {setting.epochs} at learning_rate "
-            f"{setting.learning_rate}: set it lower (word2vec's default is 0.025){kept}"
+            f"{setting.learning_rate}: set it lower, or negatives (word2vec: 0.025, 5){kept}"
         )
 
 
@@ -267,28 +276,8 @@ def _check(corpus: Sequences, n_rows: int, setting: SkipGram, bags: Sequences | 
         )
 
 
-def _counts(corpus: Sequences, n_rows: int) -> NDArray[np.int64]:
-    counts = np.zeros(n_rows, np.int64)
-    for start in range(0, len(corpus.values), BLOCK):
-        counts += np.bincount(corpus.values[start : start + BLOCK], minlength=n_rows)
-    return counts
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """As a mapped file is: else a kernel is compiled twice, for arrays and for files."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
 def _chunks(corpus: Sequences) -> NDArray[np.int64]:
     """Edges of runs of whole sequences of about CHUNK tokens, [n_chunks + 1]."""
     steps = np.arange(0, len(corpus.values), CHUNK)
     edges = np.searchsorted(corpus.offsets, steps)
     return np.unique(np.append(np.minimum(edges, len(corpus)), len(corpus)))
-
-
-def trained_rows(corpus: Sequences, n_rows: int) -> Mask:
-    """Rows that stand beside another one in a sequence, [n_rows]: the others have no pair."""
-    beside = (corpus.sizes > 1)[corpus.owners()]
-    return np.bincount(corpus.values[beside], minlength=n_rows) > 0

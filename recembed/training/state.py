@@ -90,9 +90,17 @@ class Store:
 
     @classmethod
     def of(cls, path: Path, setting: object, corpus: Sequences, bags: Sequences | None) -> "Store":
-        """Raises: DataError if there is no such folder."""
+        """Raises: DataError if a file cannot be written there."""
         if not path.parent.is_dir():
             raise DataError(f"no folder {path.parent} for the checkpoint: make it first")
+        if path.exists() and not path.is_file():
+            raise DataError(f"the checkpoint {path} is not a file: name another")
+        try:
+            with whole(path.with_name(f".{path.name}.probe")) as beside:
+                beside.touch()
+            path.with_name(f".{path.name}.probe").unlink()
+        except OSError as error:
+            raise DataError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
         digest = hashlib.blake2b(repr(setting).encode())
         for each in (corpus, bags):
             if each is not None:
@@ -110,7 +118,7 @@ class Store:
         try:
             with safe_open(self.path, "numpy") as file:
                 facts = json.loads((file.metadata() or {}).get("training", "{}"))
-                if facts.get("fingerprint") != self.fingerprint:
+                if not isinstance(facts, dict) or facts.get("fingerprint") != self.fingerprint:
                     raise DataError(
                         f"the checkpoint {self.path} belongs to other data, another setting or "
                         "seed: name another file, or remove it to begin anew"
@@ -118,16 +126,17 @@ class Store:
                 state.inputs[:] = file.get_tensor("inputs")
                 state.outputs[:] = file.get_tensor("outputs")
             if facts["tables"] != state.digest():
-                raise DataError(f"the checkpoint {self.path} is damaged: remove it to begin anew")
+                raise DataError(f"the checkpoint {self.path} is damaged: name another, or remove it")
         except (SafetensorError, OSError, json.JSONDecodeError) as error:
             raise DataError(
-                f"the checkpoint {self.path} cannot be read ({error}): remove it to begin anew"
+                f"{self.path} cannot be read as a checkpoint ({error}): name another file, or "
+                "remove it to begin anew"
             ) from error
         state.losses, state.chunk = facts["losses"], facts["chunk"]
         state.loss, state.pairs, state.trained = facts["loss"], facts["pairs"], facts["trained"]
 
     def save(self, state: State) -> None:
-        """Write the file as a whole, in place of an older one."""
+        """Write the file as a whole, in place of an older one. Raises: DataError if that fails."""
         facts = {
             "fingerprint": self.fingerprint,
             "tables": state.digest(),
@@ -138,12 +147,11 @@ class Store:
             "trained": state.trained,
         }
         tables = {"inputs": state.inputs, "outputs": state.outputs}
-        with whole(self.path) as beside:
-            save_file(tables, beside, {"training": json.dumps(facts)})
-
-    def remove(self) -> None:
-        """Training has ended."""
-        self.path.unlink(missing_ok=True)
+        try:
+            with whole(self.path) as beside:
+                save_file(tables, beside, {"training": json.dumps(facts)})
+        except (SafetensorError, OSError) as error:
+            raise DataError(f"the checkpoint {self.path} cannot be written: {error}") from error
 
     def described(self) -> str:
         """What an error says about the last good state."""

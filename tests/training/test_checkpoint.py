@@ -98,7 +98,7 @@ def same(one, other):
 def test_stopped_after_any_chunk_training_goes_on_to_the_same_bytes(file, at):
     interrupted(file, at)
     same(train(corpus(), N, SETTING, checkpoint=file), train(corpus(), N, SETTING))
-    assert list(file.parent.iterdir()) == []
+    assert list(file.parent.iterdir()) == [file]  # its end, until the tables are safe
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_state_is_saved_whenever_it_is_due_and_changes_nothing(file, monkeypat
 
     monkeypatch.setattr(skipgram.Store, "save", counting)
     tables = train(corpus(), N, SETTING, checkpoint=file)
-    assert saved == sorted(set(saved))
-    assert len(saved) >= {3: 5, 10: 1, 60: 0}[seconds]
+    assert saved == sorted(saved)
+    assert len(saved) > {3: 5, 10: 1, 60: 0}[seconds]  # the end is kept as well
     monkeypatch.undo()
     monkeypatch.setattr(skipgram, "CHUNK", 50)
     same(tables, train(corpus(), N, SETTING))
@@ -229,7 +229,7 @@ def test_killed_after_a_save_another_process_goes_on_to_the_same_bytes(file):
     assert process.returncode == -signal.SIGKILL
     assert file.exists()
     same(train(corpus(), N, SETTING, checkpoint=file), train(corpus(), N, SETTING))
-    assert not file.exists()
+    same(train(corpus(), N, SETTING, checkpoint=file), train(corpus(), N, SETTING))  # at its end
 
 
 @pytest.mark.parametrize(
@@ -269,14 +269,14 @@ def test_a_damaged_file_is_refused_in_one_line(stopped, damage):
         broken = {"empty": b"", "cut": whole[:-8], "text": b"hello, world", "header": whole[9:]}
         broken["bit"] = whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]
         stopped.write_bytes(broken[damage])
-    with pytest.raises(DataError, match=r"the checkpoint .* remove it") as error:
+    with pytest.raises(DataError, match=r"checkpoint .*name another") as error:
         train(corpus(), N, SETTING, checkpoint=stopped)
     assert "\n" not in str(error.value)
 
 
 def test_the_advice_to_lower_the_learning_rate_can_be_followed_from_the_state(stopped):
     lower = train(corpus(), N, replace(SETTING, learning_rate=0.01), checkpoint=stopped)
-    assert (len(lower.losses), stopped.exists()) == (SETTING.epochs, False)
+    assert len(lower.losses) == SETTING.epochs
 
 
 def test_no_folder_for_the_file_is_said_before_training(file):
