@@ -126,7 +126,7 @@ class Store:
                 state.inputs[:] = file.get_tensor("inputs")
                 state.outputs[:] = file.get_tensor("outputs")
             if facts["tables"] != state.digest():
-                raise DataError(f"the checkpoint {self.path} is damaged: name another, or remove it")
+                raise DataError(f"the checkpoint {self.path} is damaged: name another or none")
         except (SafetensorError, OSError, json.JSONDecodeError) as error:
             raise DataError(
                 f"{self.path} cannot be read as a checkpoint ({error}): name another file, or "
