@@ -150,11 +150,20 @@ class Watched(skipgram._Work):
             if not self.stopped:
                 time.sleep(0.001)
 
-    def _save(self):
+    def save(self):
         assert self.ended == self.begun.parties == self.state.chunk
-        super()._save()
+        super().save()
 
 
+@pytest.fixture
+def heard():
+    """A shell starts what it runs in the background deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_signal_is_heard_when_the_chunks_at_hand_are_finished(file, monkeypatch, threads):
     with monkeypatch.context() as patch:
