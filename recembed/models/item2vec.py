@@ -62,7 +62,7 @@ class Item2Vec:
     epochs: int = setting(30, "passes over the log", low=1)
     learning_rate: float = setting(0.1, "first step size, falls linearly to 0", low=1e-6)
     features: tuple[str, ...] = setting(
-        (), "category columns of the item table, summed into input vectors; untouched items too"
+        (), "category columns of the item table, averaged into input vectors; untouched items too"
     )
     blend: float = setting(
         0.0,

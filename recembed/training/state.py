@@ -64,7 +64,8 @@ class State:
 
     def finite(self) -> bool:
         """Whether all numbers of the tables are."""
-        sums = (table.sum(dtype=np.float64) for table in (self.inputs, self.outputs))
+        with np.errstate(invalid="ignore"):  # the caller has more to say of it
+            sums = [table.sum(dtype=np.float64) for table in (self.inputs, self.outputs)]
         return bool(np.isfinite(sum(sums)))
 
     def digest(self) -> str:
