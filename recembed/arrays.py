@@ -62,3 +62,9 @@ def blocks(n: int, bytes_per_row: int, memory: int) -> Iterator[slice]:
     step = max(1, memory // max(1, bytes_per_row))
     for start in range(0, n, step):
         yield slice(start, min(n, start + step))
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Vectors [n, dim] of length 1; zeros stay zeros."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)

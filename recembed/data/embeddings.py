@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from recembed.arrays import Mask, Vectors
+from recembed.arrays import Mask, Vectors, unit
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 
@@ -41,7 +41,4 @@ class Embeddings:
         """Vectors whose dot product is the metric: of length 1 for cosine, as they are for dot."""
         if self.metric == "dot":
             return self.vectors
-        norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
-        unit = np.zeros_like(self.vectors)
-        np.divide(self.vectors, norms, out=unit, where=norms > 0)
-        return unit
+        return unit(self.vectors)

@@ -1,7 +1,7 @@
 """item2vec: items that stand near each other in histories or baskets get near vectors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from recembed.models.history import HistoryModel
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.settings import check, setting
+from recembed.training.corpus import counts_of, trained_rows
 from recembed.training.recency import Recency
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ class Item2Vec:
         progress: Progress = QUIET,
     ) -> HistoryModel:
         """Train. Raises: DataError if no sentence has two items, or training diverges."""
-        from recembed.training.corpus import trained_rows
         from recembed.training.skipgram import train
 
         events = log.interactions
@@ -94,7 +94,7 @@ class Item2Vec:
         if not known.any():
             raise DataError(f"no item has {self.min_count} events: set min_count lower")
         corpus = corpus.keep(known[corpus.values])
-        trained = trained_rows(corpus, events.n_items)
+        trained = trained_rows(corpus, counts_of(corpus, events.n_items))
         features = Features.of(log, self.features, trained) if self.features else None
         tables = train(
             corpus,
@@ -117,9 +117,8 @@ class Item2Vec:
 
         ordered = self.unit == "user" and events.order is not None
         auto: Literal["both", "past"] = "past" if ordered else "both"
-        same = {each.name for each in fields(SkipGram)} - {"decay", "direction"}
-        return SkipGram(
-            **{name: getattr(self, name) for name in same},
+        return SkipGram.of(
+            self,
             # the items of a group are all as old: scored alike, and trained alike
             decay=1.0 if self.unit == "group" else self.recency.decay,
             direction=auto if self.direction == "auto" else self.direction,

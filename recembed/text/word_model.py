@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows, Vectors
+from recembed.arrays import Mask, Rows, Vectors, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
@@ -123,9 +123,3 @@ class WordModel:
             there = self.words.vocabulary.take(rows[rows >= 0]).to_pylist()
             lists.append([Neighbour(*each) for each in zip(there, scores, strict=False)])
         return lists
-
-
-def unit(vectors: Vectors) -> Vectors:
-    """Vectors [n, dim] of length 1; zeros stay zeros."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows, blocks
+from recembed.arrays import Mask, Rows, blocks, unit
 from recembed.text.word_lists import Pairs, Questions
-from recembed.text.word_model import WordModel, unit
+from recembed.text.word_model import WordModel
 
 MEMORY = 1 << 26  # bytes of scores at once
 

@@ -1,7 +1,7 @@
 """Word vectors: words that stand near each other in text get near vectors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask
 from recembed.data.embeddings import Embeddings
-from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
@@ -20,6 +18,7 @@ from recembed.settings import check, setting
 from recembed.text.subwords import NGrams, NGramVectors, Subwords, bag_means
 from recembed.text.tokens import Tokens
 from recembed.text.word_model import WordModel
+from recembed.training.corpus import trained_rows
 
 if TYPE_CHECKING:
     from recembed.training.skipgram import SkipGram
@@ -97,7 +96,7 @@ class WordVectors:
                 progress=progress,
                 checkpoint=machine.checkpoint,
             )
-            known = _beside_others(text.sentences, text.counts)
+            known = trained_rows(text.sentences, text.counts)
         table = np.ascontiguousarray(tables.inputs)
         means = bag_means(table, bags) if self.subwords.max_n else table
         words = Embeddings(text.vocabulary, means, known, "cosine")
@@ -122,14 +121,7 @@ class WordVectors:
 def _engine(estimator: WordVectors) -> "SkipGram":
     from recembed.training.skipgram import SkipGram
 
-    same = {each.name for each in fields(SkipGram)} & {each.name for each in fields(estimator)}
-    setting = {name: getattr(estimator, name) for name in same}
-    if estimator.learning_rate is None:
-        setting["learning_rate"] = 0.05 if estimator.architecture == "cbow" else 0.025
-    return SkipGram(**setting, direction="both")
-
-
-def _beside_others(sentences: Sequences, counts: NDArray[np.int64]) -> Mask:
-    """Words that do not stand alone in every sentence of theirs, [n_words]: others have no pair."""
-    alone = sentences.values[sentences.offsets[:-1][sentences.sizes == 1]]
-    return counts > np.bincount(alone, minlength=len(counts))
+    rate = estimator.learning_rate
+    if rate is None:
+        rate = 0.05 if estimator.architecture == "cbow" else 0.025
+    return SkipGram.of(estimator, direction="both", learning_rate=rate)

@@ -26,7 +26,10 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def trained_rows(corpus: Sequences, n_rows: int) -> Mask:
-    """Rows that stand beside another one in a sequence, [n_rows]: the others have no pair."""
-    beside = (corpus.sizes > 1)[corpus.owners()]
-    return np.bincount(corpus.values[beside], minlength=n_rows) > 0
+def trained_rows(corpus: Sequences, counts: NDArray[np.int64]) -> Mask:
+    """Rows that stand beside another one in a sequence, [n_rows]: the others have no pair.
+
+    counts: how often each row occurs.
+    """
+    alone = corpus.values[corpus.offsets[:-1][corpus.sizes == 1]]
+    return counts > np.bincount(alone, minlength=len(counts))

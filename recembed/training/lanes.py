@@ -4,7 +4,6 @@ Numba's own loops leave half of the speed here: LLVM's vectoriser neither keeps 
 registers across an outer loop nor trusts two arrays not to overlap.
 """
 
-from collections.abc import Callable
 from typing import Any, Literal, Union
 
 from llvmlite import ir
@@ -82,18 +81,11 @@ class Lanes:
 
     def total(self) -> Any:
         """The sum of all lanes, a float32 of the program."""
-        return self._folded(lambda a, b: a + b)
-
-    def largest(self) -> Any:
-        """The largest lane, a float32 of the program."""
-        return self._folded(lambda a, b: (a - b).where(">", 0.0, a, b))
-
-    def _folded(self, join: Callable[["Lanes", "Lanes"], "Lanes"]) -> Any:
         left = self
         while left.width > 1:
             half = left.width // 2
             low, high = list(range(half)), list(range(half, 2 * half))
-            left = join(left.shuffle(left, low), left.shuffle(left, high))
+            left = left.shuffle(left, low) + left.shuffle(left, high)
         return self.builder.extract_element(left.value, _INDEX(0))
 
 

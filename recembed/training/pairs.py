@@ -13,7 +13,7 @@ from numba import njit
 
 from recembed.training.bags import unfold
 from recembed.training.gains import FAST, logistic, softmax
-from recembed.training.sampler import draw, kept, within
+from recembed.training.sampler import draw, subsampled, within
 from recembed.training.tiles import axpy, prefetch, scores, stride, update
 from recembed.training.version import VERSION
 
@@ -71,11 +71,9 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
         for k in range(1, targets):
             state, coming[k] = draw(state, alias)
         for u in range(first, stop):
-            size = 0
-            for at in range(offsets[u], offsets[u + 1]):
-                state, stays = kept(state, token_keep[values[at]])
-                sentence[size] = values[at]
-                size += stays
+            state, size = subsampled(
+                state, values[offsets[u] : offsets[u + 1]], token_keep, sentence
+            )
             for i in range(size):
                 reach = window
                 if shrink:

@@ -95,6 +95,17 @@ def kept(state: Any, chance: Any) -> Any:
     return state, unit < chance
 
 
+@njit(inline="always")
+def subsampled(state: Any, values: Any, token_keep: Any, sentence: Any) -> Any:
+    """The generator's next state and how many of the values stay; these come into `sentence`."""
+    size = 0
+    for value in values:
+        state, stays = kept(state, token_keep[value])
+        sentence[size] = value
+        size += stays
+    return state, size
+
+
 def negative_weights(counts: NDArray[np.integer], exponent: float) -> NDArray[np.float64]:
     """Weights count ** exponent of items that occur, 0 of others; 0 is uniform, < 0 favours rare.
 

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from recembed.training.gains import FAST, logistic, softmax
-from recembed.training.sampler import draw, kept, within
-from recembed.training.tiles import prefetch, scores, stride, update
+from recembed.training.sampler import draw, subsampled, within
+from recembed.training.tiles import axpy, prefetch, scores, stride, update
 from recembed.training.version import VERSION
 
 NEAR = 64  # contexts worked on at a time: their scores stay in the first cache
@@ -60,11 +60,9 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
         for k in range(1, targets):
             state, coming[k] = draw(state, alias)
         for u in range(first, stop):
-            size = 0
-            for at in range(offsets[u], offsets[u + 1]):
-                state, stays = kept(state, token_keep[values[at]])
-                sentence[size] = values[at]
-                size += stays
+            state, size = subsampled(
+                state, values[offsets[u] : offsets[u + 1]], token_keep, sentence
+            )
             for i in range(size):
                 reach = window
                 if shrink:
@@ -108,10 +106,8 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
                         update(width, direct, inputs, near, n, change, outputs, rows, b, line)
                     if not direct:
                         for c in range(n):
-                            x = inputs[near[c]]
-                            for d in range(len(x)):
-                                x[d] += change[c, d]
-                                change[c, d] = 0
+                            axpy(np.float32(1), change, c, inputs, near[c])
+                            change[c] = 0
                     pairs += n
         return loss, pairs
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +57,13 @@ class SkipGram:
     loss: Literal["logistic", "softmax"] = "logistic"
     decay: float = 1.0
     dropout: float = 0.0
+
+    @classmethod
+    def of(cls, estimator: Any, **given: Any) -> "SkipGram":
+        """The fields that an estimator (a dataclass) has by the same name, and those given."""
+        theirs = {each.name for each in fields(estimator)}
+        same = [each.name for each in fields(cls) if each.name in theirs]
+        return cls(**{name: getattr(estimator, name) for name in same} | given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +145,9 @@ def _kernel(
     window = setting.window or longest
     shrink = setting.shrink and setting.window is not None
     arrays = (state.inputs, state.outputs, alias, token_keep, chances)
+    fade = setting.decay ** np.arange(min(window, longest), dtype=np.float64)
+    if setting.architecture == "cbow" and not shrink:
+        window = max(1, int((fade > FADED).sum()))
     rules = (targets, window, setting.direction == "past", shrink)
     values, offsets = read_only(corpus.values), read_only(corpus.offsets)
     rows = ONE_BAG if bags is None else bags
@@ -146,10 +156,6 @@ def _kernel(
     more: tuple[Any, ...]
     if setting.architecture == "cbow":
         kernel = cbow.kernel(tiles.blocks(setting.negatives)[0], softmax)
-        fade = setting.decay ** np.arange(min(window, longest), dtype=np.float64)
-        if not shrink:
-            window = max(1, int((fade > FADED).sum()))
-            rules = (targets, window, setting.direction == "past", shrink)
         together = min(max(1, setting.negatives // SHARE), TOGETHER)
         exact = setting.sharing == "pair"
         keep = np.float32(1 - setting.dropout)

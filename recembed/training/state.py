@@ -25,8 +25,7 @@ class State:
     """Both tables, their rows padded to whole registers, and how far training is.
 
     chunk: how many of the epoch are done; loss and pairs: of these; trained: pairs of the epochs
-    before. Random numbers are a function
-    of seed, epoch and chunk, so nothing else is to be kept.
+    before. Random numbers are a function of seed, epoch and chunk: nothing else is to be kept.
     """
 
     inputs: Vectors
@@ -96,10 +95,10 @@ class Store:
             raise DataError(f"no folder {path.parent} for the checkpoint: make it first")
         if path.exists() and not path.is_file():
             raise DataError(f"the checkpoint {path} is not a file: name another")
+        probe = path.with_name(f".{path.name}.probe")
         try:
-            with whole(path.with_name(f".{path.name}.probe")) as beside:
-                beside.touch()
-            path.with_name(f".{path.name}.probe").unlink()
+            probe.touch()
+            probe.unlink(missing_ok=True)
         except OSError as error:
             raise DataError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
         digest = hashlib.blake2b(repr(setting).encode())
