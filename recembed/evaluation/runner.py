@@ -15,7 +15,7 @@ from recembed.arrays import Mask, Rows, blocks
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError, first
 from recembed.evaluation.cases import Cases
-from recembed.evaluation.report import Comparison, Report
+from recembed.report.document import Comparison, Report
 from recembed.metrics.accuracy import METRICS, first_places, hits_of
 from recembed.metrics.beyond import listed
 from recembed.metrics.intervals import (

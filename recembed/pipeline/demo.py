@@ -11,7 +11,7 @@ from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.split import split
 from recembed.evaluation.cases import cases
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 from recembed.models.stored import ranker_of
 from recembed.pipeline.evaluate import evaluate
 from recembed.pipeline.index import index

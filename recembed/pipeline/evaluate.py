@@ -10,7 +10,7 @@ import numpy as np
 from recembed.data.split import Part, Rule, Split
 from recembed.errors import DataError, RunError
 from recembed.evaluation.cases import cases
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 from recembed.evaluation.runner import evaluate as measure
 from recembed.models.stored import ranker_of
 from recembed.pipeline.train import check_seed, machine_of

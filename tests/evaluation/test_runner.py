@@ -14,7 +14,7 @@ from recembed.data.log import Log
 from recembed.data.split import split
 from recembed.errors import DataError
 from recembed.evaluation.cases import cases
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 from recembed.evaluation.runner import evaluate
 from recembed.metrics.accuracy import METRICS
 from recembed.metrics.intervals import bootstrap

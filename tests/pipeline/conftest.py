@@ -2,7 +2,7 @@
 
 import pytest
 
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 from recembed.run.folder import Run, writing
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 from recembed.models import registry
 from recembed.run.folder import Run
 

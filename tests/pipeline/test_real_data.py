@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recembed.evaluation.report import Report
+from recembed.report.document import Report
 from recembed.run.folder import Run
 from recembed.run.log import load_log
 

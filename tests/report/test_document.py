@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recembed.errors import DataError
-from recembed.evaluation.report import Comparison, Report
+from recembed.report.document import Comparison, Report
 from recembed.metrics.intervals import Interval
 
 REPORT = Report(

@@ -1,0 +1,1 @@
+"""The report: what an evaluation found, as data, text, Markdown, JSON and one page of HTML."""
