@@ -1,10 +1,10 @@
 """The roles: what trains, what answers, what searches."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -100,6 +100,9 @@ class Fitted(Protocol):
         """Everything that is needed to restore it, by name."""
 
 
+Validate: TypeAlias = Callable[[Fitted], float]  # higher is better; may raise to end the training
+
+
 class Estimator(Protocol):
     """A frozen dataclass of hyperparameters. resumes: whether `machine.checkpoint` is of use."""
 
@@ -110,11 +113,17 @@ class Estimator(Protocol):
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
     ) -> Fitted:
-        """Train on the whole log."""
+        """Train on the whole log.
+
+        validate: what a model is worth. One that trains in rounds is asked at most ten times or
+        so and at its end, and the best that was asked is returned; an error that it raises comes
+        through. Models without rounds never call it.
+        """
 
     def restore(
         self,

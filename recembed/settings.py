@@ -6,7 +6,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from recembed.errors import DataError
 
@@ -15,11 +15,57 @@ T = TypeVar("T")
 MOST = 2**31 - 1  # the largest whole number that all the libraries underneath take
 
 
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """A search takes one of `values`. needs: a column of the log without which none matters."""
+
+    values: tuple[Any, ...]
+    needs: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """A search takes a number from low to high, both allowed, evenly or in the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+    needs: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it takes whole numbers only: both ends are written as such."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+Space: TypeAlias = Choices | Range
+
+
+def one_of(*values: Any, needs: str | None = None) -> Choices:
+    """Each value alike."""
+    return Choices(values, needs)
+
+
+def between(low: float, high: float, *, needs: str | None = None) -> Range:
+    """Evenly between two numbers."""
+    return Range(low, high, needs=needs)
+
+
+def log_between(low: float, high: float, *, needs: str | None = None) -> Range:
+    """Evenly in the logarithm."""
+    return Range(low, high, log=True, needs=needs)
+
+
 def setting(
-    default: Any, about: str, *, low: float | None = None, high: float | None = None
+    default: Any,
+    about: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    search: Space | None = None,
 ) -> Any:
-    """A field with its meaning, unit and range (both ends allowed)."""
-    metadata = {"about": about, "low": low, "high": high}
+    """A field with its meaning, unit and range (both ends allowed), and where to search it."""
+    metadata = {"about": about, "low": low, "high": high, "search": search}
     if dataclasses.is_dataclass(default):
         return dataclasses.field(default_factory=lambda: default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -66,6 +112,18 @@ def flat(owner: Any, prefix: str = "") -> dict[str, Any]:
             found |= flat(value, f"{prefix}{field.name}.")
         else:
             found[prefix + field.name] = value
+    return found
+
+
+def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
+    """Where to search each hyperparameter that is worth it, by dotted name."""
+    found: dict[str, Space] = {}
+    for field in dataclasses.fields(owner):
+        value, space = getattr(owner, field.name), field.metadata.get("search")
+        if dataclasses.is_dataclass(value):
+            found |= spaces(value, f"{prefix}{field.name}.")
+        elif space is not None:
+            found[prefix + field.name] = space
     return found
 
 

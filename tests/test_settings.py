@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recembed.errors import DataError
-from recembed.settings import as_dict, change, check, described, flat, setting
+from recembed.models.registry import estimator, names
+from recembed.settings import (
+    Choices,
+    Range,
+    as_dict,
+    between,
+    change,
+    check,
+    described,
+    flat,
+    log_between,
+    one_of,
+    setting,
+    spaces,
+)
 
 
 @dataclass(frozen=True)
@@ -146,3 +160,44 @@ def test_a_description_has_default_range_and_meaning():
         "part.rate = 0.5 0.0..1.0: a share",
         "part.last = None >= 1: the last N",
     ]
+
+
+@dataclass(frozen=True)
+class Part:
+    decay: float = setting(1.0, "a share", low=0.0, high=1.0, search=between(0.5, 1.0))
+    past: float = setting(1.0, "a factor", low=0.0, search=log_between(0.1, 1.0, needs="group"))
+
+
+@dataclass(frozen=True)
+class Searched:
+    size: int = setting(4, "how many", low=1, search=log_between(2, 64))
+    kind: Literal["red", "green"] = setting("red", "a colour", search=one_of("red", "green"))
+    threads: int = setting(1, "nothing to choose", low=1)
+    part: Part = setting(Part(), "a part")
+
+
+def test_spaces_are_named_as_the_settings_are_and_fixed_fields_have_none():
+    assert spaces(Searched()) == {
+        "size": Range(2, 64, log=True),
+        "kind": Choices(("red", "green")),
+        "part.decay": Range(0.5, 1.0),
+        "part.past": Range(0.1, 1.0, log=True, needs="group"),
+    }
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_space_of_a_model_lies_in_its_fields_range_and_holds_the_default(name):
+    model = estimator(name)
+    now = flat(model)
+    for field, space in spaces(model).items():
+        values = space.values if isinstance(space, Choices) else (space.low, space.high)
+        for value in values:
+            set_to = flat(change(model, {field: value}))[field]
+            assert (set_to, type(set_to)) == (value, type(value)), field
+        if isinstance(space, Choices):
+            assert now[field] in space.values, field
+            assert len(set(values)) == len(values) > 1, field
+        else:
+            assert space.low <= now[field] <= space.high, field
+            assert not (space.log and space.low <= 0), field
+            assert space.low < space.high, field

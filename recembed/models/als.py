@@ -15,8 +15,8 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.models.units import trained_events, unit_matrix
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Arrays, Machine
-from recembed.settings import check, setting
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, Validate
+from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.recency import Recency
 
 
@@ -30,11 +30,22 @@ class ALS:
 
     name: ClassVar[str] = "als"
     resumes: ClassVar[bool] = False
-    unit: Literal["user", "group"] = setting("user", "factorize users or groups against items")
-    dim: int = setting(128, "number of factors", low=1, high=4096)
-    regularization: float = setting(1.0, "added to the diagonal of each solve", low=0)
-    alpha: float = setting(10.0, "confidence in an event, as a multiple of its weight", low=0)
-    iterations: int = setting(15, "rounds of both sides", low=1)
+    unit: Literal["user", "group"] = setting(
+        "user",
+        "factorize users or groups against items",
+        search=one_of("user", "group", needs="group"),
+    )
+    dim: int = setting(128, "number of factors", low=1, high=4096, search=one_of(32, 64, 128, 256))
+    regularization: float = setting(
+        1.0, "added to the diagonal of each solve", low=0, search=log_between(0.01, 100.0)
+    )
+    alpha: float = setting(
+        10.0,
+        "confidence in an event, as a multiple of its weight",
+        low=0,
+        search=log_between(0.1, 100.0),
+    )
+    iterations: int = setting(15, "rounds of both sides", low=1, search=between(5, 25))
     recency: Recency = setting(Recency(), "how a history is weighted when a user is folded in")
 
     def __post_init__(self) -> None:
@@ -44,6 +55,7 @@ class ALS:
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,

@@ -14,8 +14,8 @@ from recembed.errors import DataError
 from recembed.models.features import Features
 from recembed.models.history import HistoryModel
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Machine
-from recembed.settings import check, setting
+from recembed.protocols import THIS_MACHINE, Machine, Validate
+from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.corpus import counts_of, trained_rows
 from recembed.training.recency import Recency
 
@@ -38,30 +38,62 @@ class Item2Vec:
 
     name: ClassVar[str] = "item2vec"
     resumes: ClassVar[bool] = True
-    unit: Literal["user", "group"] = setting("user", "a sentence is a user's history or a group")
-    architecture: Literal["skip-gram", "cbow"] = setting(
-        "cbow", "an item from each one of its context, or from their weighted mean"
+    unit: Literal["user", "group"] = setting(
+        "user",
+        "a sentence is a user's history or a group",
+        search=one_of("user", "group", needs="group"),
     )
-    dim: int = setting(128, "length of a vector", low=1, high=4096)
-    window: int | None = setting(15, "context reaches N items away; None: the whole unit", low=1)
+    architecture: Literal["skip-gram", "cbow"] = setting(
+        "cbow",
+        "an item from each one of its context, or from their weighted mean",
+        search=one_of("skip-gram", "cbow"),
+    )
+    dim: int = setting(
+        128, "length of a vector", low=1, high=4096, search=one_of(64, 128, 192, 256)
+    )
+    window: int | None = setting(
+        15, "context reaches N items away; None: the whole unit", low=1, search=log_between(2, 30)
+    )
     direction: Literal["auto", "both", "past"] = setting(
         "auto", "context on both sides, or what was before; auto: past where users' order is known"
     )
-    shrink: bool = setting(False, "draw each window from 1..window, so that near items count more")
-    negatives: int = setting(128, "negatives a centre", low=1, high=4096)
+    shrink: bool = setting(
+        False,
+        "draw each window from 1..window, so that near items count more",
+        search=one_of(False, True),
+    )
+    negatives: int = setting(
+        128, "negatives a centre", low=1, high=4096, search=one_of(5, 16, 64, 128, 256)
+    )
     sharing: Literal["centre", "pair"] = setting(
         "centre", "the pairs of a centre share its negatives (fast), or each draws its own (exact)"
     )
     loss: Literal["logistic", "softmax"] = setting(
-        "softmax", "of each target alone, or cross-entropy over an item and its negatives"
+        "softmax",
+        "of each target alone, or cross-entropy over an item and its negatives",
+        search=one_of("logistic", "softmax"),
     )
     dropout: float = setting(
-        0.5, "chance that CBOW leaves an item of a context out", low=0, high=0.99
+        0.5,
+        "chance that CBOW leaves an item of a context out",
+        low=0,
+        high=0.99,
+        search=between(0.0, 0.8),
     )
-    exponent: float = setting(0.0, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2)
-    subsample: float = setting(0.0, "threshold share of frequent items; 0: keep all", low=0, high=1)
-    epochs: int = setting(30, "passes over the log", low=1)
-    learning_rate: float = setting(0.1, "first step size, falls linearly to 0", low=1e-6)
+    exponent: float = setting(
+        0.0, "negatives ~ count ** exponent; 0: uniform", low=-2, high=2, search=between(-0.5, 1.0)
+    )
+    subsample: float = setting(
+        0.0,
+        "threshold share of frequent items; 0: keep all",
+        low=0,
+        high=1,
+        search=one_of(0.0, 1e-4, 1e-3, 1e-2),
+    )
+    epochs: int = setting(30, "passes over the log", low=1, search=between(5, 60))
+    learning_rate: float = setting(
+        0.1, "first step size, falls linearly to 0", low=1e-6, search=log_between(0.01, 0.3)
+    )
     features: tuple[str, ...] = setting(
         (), "category columns of the item table, averaged into input vectors; untouched items too"
     )
@@ -70,8 +102,11 @@ class Item2Vec:
         "retrieve by output + blend * input vectors; > 0 where people repeat themselves",
         low=0,
         high=1e6,  # what float32 holds with room to spare
+        search=between(0.0, 4.0),
     )
-    min_count: int = setting(1, "items with fewer events are not trained", low=1)
+    min_count: int = setting(
+        1, "items with fewer events are not trained", low=1, search=one_of(1, 2, 3, 5)
+    )
     recency: Recency = setting(Recency(decay=0.65), "how a history is pooled")
 
     def __post_init__(self) -> None:
@@ -81,6 +116,7 @@ class Item2Vec:
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,

@@ -16,9 +16,9 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.models.units import over_popular, trained_events, unit_matrix
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK, Validate
 from recembed.search.select import rank
-from recembed.settings import check, setting
+from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.recency import Recency
 
 
@@ -34,11 +34,27 @@ class ItemKNN:
 
     name: ClassVar[str] = "item-knn"
     resumes: ClassVar[bool] = False
-    unit: Literal["user", "group"] = setting("user", "items are compared by shared users or groups")
-    similarity: Literal["cosine", "tfidf", "bm25"] = setting("cosine", "how columns are weighted")
-    neighbours: int = setting(200, "similar items kept for each, itself too", low=1)
-    k1: float = setting(1.2, "BM25: how fast repeated counts saturate", low=0)
-    b: float = setting(0.75, "BM25: how much the length of a history counts", low=0, high=1)
+    unit: Literal["user", "group"] = setting(
+        "user",
+        "items are compared by shared users or groups",
+        search=one_of("user", "group", needs="group"),
+    )
+    similarity: Literal["cosine", "tfidf", "bm25"] = setting(
+        "cosine", "how columns are weighted", search=one_of("cosine", "tfidf", "bm25")
+    )
+    neighbours: int = setting(
+        200, "similar items kept for each, itself too", low=1, search=log_between(10, 1000)
+    )
+    k1: float = setting(
+        1.2, "BM25: how fast repeated counts saturate", low=0, search=log_between(0.1, 10.0)
+    )
+    b: float = setting(
+        0.75,
+        "BM25: how much the length of a history counts",
+        low=0,
+        high=1,
+        search=between(0.0, 1.0),
+    )
     recency: Recency = setting(Recency(), "how a history is weighted")
 
     def __post_init__(self) -> None:
@@ -48,6 +64,7 @@ class ItemKNN:
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,

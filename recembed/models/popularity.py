@@ -14,9 +14,9 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK, Validate
 from recembed.search.select import rank
-from recembed.settings import check, setting
+from recembed.settings import check, one_of, setting
 
 DAY = 86_400
 
@@ -27,7 +27,12 @@ class Popularity:
 
     name: ClassVar[str] = "popularity"
     resumes: ClassVar[bool] = False
-    days: float | None = setting(None, "count only the last N days of the log; None: all", low=0)
+    days: float | None = setting(
+        None,
+        "count only the last N days of the log; None: all",
+        low=0,
+        search=one_of(None, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, needs="time"),
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -36,6 +41,7 @@ class Popularity:
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,

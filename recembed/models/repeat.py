@@ -14,7 +14,7 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.models.units import over_popular, trained_events
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
+from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK, Validate
 from recembed.search.select import rank
 from recembed.settings import check, setting
 from recembed.training.recency import Recency
@@ -40,6 +40,7 @@ class RepeatPurchase:
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,

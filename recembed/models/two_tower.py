@@ -13,8 +13,8 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, MissingExtra
 from recembed.models.history import HistoryModel
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Machine
-from recembed.settings import check, setting
+from recembed.protocols import THIS_MACHINE, Machine, Validate
+from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.recency import Recency
 
 
@@ -28,15 +28,33 @@ class TwoTower:
 
     name: ClassVar[str] = "two-tower"
     resumes: ClassVar[bool] = False
-    unit: Literal["user", "group"] = setting("user", "predict the next event, or a group's rest")
-    dim: int = setting(64, "length of a vector", low=1, high=4096)
+    unit: Literal["user", "group"] = setting(
+        "user",
+        "predict the next event, or a group's rest",
+        search=one_of("user", "group", needs="group"),
+    )
+    dim: int = setting(64, "length of a vector", low=1, high=4096, search=one_of(32, 64, 128, 256))
     features: tuple[str, ...] = setting((), "category columns of the item table, by name")
-    epochs: int = setting(5, "passes over the examples", low=1)
-    batch_size: int = setting(512, "examples a step", low=1)
-    learning_rate: float = setting(0.003, "Adam's first step size, falls linearly to 0", low=0)
-    dropout: float = setting(0.1, "share of items left out of the histories", low=0, high=0.95)
-    reach: int = setting(100, "most events of the past an example is trained on", low=1)
-    min_count: int = setting(1, "items with fewer events are not trained", low=1)
+    epochs: int = setting(5, "passes over the examples", low=1, search=between(2, 20))
+    batch_size: int = setting(512, "examples a step", low=1, search=one_of(128, 256, 512, 1024))
+    learning_rate: float = setting(
+        0.003,
+        "Adam's first step size, falls linearly to 0",
+        low=0,
+        search=log_between(0.0005, 0.05),
+    )
+    dropout: float = setting(
+        0.1, "share of items left out of the histories", low=0, high=0.95, search=between(0.0, 0.6)
+    )
+    reach: int = setting(
+        100,
+        "most events of the past an example is trained on",
+        low=1,
+        search=one_of(20, 50, 100, 200),
+    )
+    min_count: int = setting(
+        1, "items with fewer events are not trained", low=1, search=one_of(1, 2, 5, 10, 20)
+    )
     recency: Recency = setting(Recency(decay=0.8), "how a history is pooled, trained and served")
 
     def __post_init__(self) -> None:
@@ -46,6 +64,7 @@ class TwoTower:
         self,
         log: Log,
         *,
+        validate: Validate | None = None,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recembed.arrays import Vectors
 from recembed.data.interactions import Interactions
-from recembed.settings import check, setting
+from recembed.settings import between, check, log_between, setting
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,17 @@ class Recency:
     of its own, they multiply.
     """
 
-    decay: float = setting(1.0, "weight of one step back in time", low=0.0, high=1.0)
+    decay: float = setting(
+        1.0, "weight of one step back in time", low=0.0, high=1.0, search=between(0.3, 1.0)
+    )
     last: int | None = setting(None, "only the last N events; None: all", low=1)
     scope: Literal["user", "group"] = setting("user", "whole history, or the last group alone")
-    past: float = setting(1.0, "extra factor on groups before the last one", low=0.0)
+    past: float = setting(
+        1.0,
+        "extra factor on groups before the last one",
+        low=0.0,
+        search=log_between(0.03, 1.0, needs="group"),
+    )
 
     def __post_init__(self) -> None:
         check(self)
