@@ -68,7 +68,7 @@ def test_a_user_with_a_basket_gets_what_a_case_of_the_evaluation_gets(run):
     for case in range(len(asked)):
         one = np.array([case])
         given = asked.given.take(one)
-        top = ranker.top_k(asked.histories.take_users(one), 5, exclude=given)
+        top = ranker.top_k(asked.histories(one), 5, exclude=given)
         held = names.items.take(given.values).to_pylist()
         answer = before.recommend(names.users.id(asked.owner[case]), 5, basket=held)
         assert [each.item for each in answer] == names.items.take(top.rows[0]).to_pylist()

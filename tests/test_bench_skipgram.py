@@ -158,7 +158,7 @@ def asked():
 
 def test_places_give_the_metrics_of_the_evaluation(part, asked):
     items, (questions, model) = part("items"), asked
-    found = items.places(model.users(questions.histories), model.items, questions)
+    found = items.places(model.users(questions.histories()), model.items, questions)
     ranker = VectorRanker(model, ExactIndex(model.items))
     report = evaluate({"it": ranker}, questions, ks=(5,), repeats=False).models["it"]
     assert items.hits(found, 5).mean() == pytest.approx(report["hit_rate@5"].mean)
@@ -170,8 +170,8 @@ def test_places_give_the_metrics_of_the_evaluation(part, asked):
 def test_a_hidden_item_stands_behind_all_of_the_same_score(part, asked):
     questions, model = asked
     flat = Embeddings(model.items.vocabulary, np.ones((25, 4), np.float32), np.ones(25, bool))
-    found = part("items").places(model.users(questions.histories), flat, questions)
-    assert found.tolist() == (25 - questions.histories.events.sizes).tolist()
+    found = part("items").places(model.users(questions.histories()), flat, questions)
+    assert found.tolist() == (25 - questions.history_sizes).tolist()
 
 
 def test_gensim_is_told_the_same_setting(part):

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Offsets, Rows, offsets_of, ranges, stable_order
+from recembed.arrays import Mask, Offsets, Rows, offsets_of, ranges, stable_order
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.split import Part, Rule, Split, last_events
@@ -15,28 +15,37 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.seed import rng
 
-Positions = NDArray[np.int64]
+Positions: TypeAlias = NDArray[np.int64]
+At: TypeAlias = slice | NDArray[np.integer] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Cases:
     """Histories, and the items to be found for each.
 
-    histories: one "user" a case; a case of a basket ends with what is given of that basket.
-    given: item rows of the held-out unit itself that the model sees (rest of the basket; all but
-    the last event of a held-out user), empty for last:N and time rules.
+    A history is not held but built when it is asked for: the events of `source` that are `trained`
+    on and stand in the owner's before position `until`, and then those at `given_at`.
+    given: item rows of the held-out unit itself that the model sees (rest of the basket; the first
+    events of a held-out user), empty for the other rules.
     targets: item rows to be found, unique within a case; items nobody trained on stay.
     owner: user row of each case in the log, the cluster for intervals, [n_cases].
+    history_sizes: events of each history, [n_cases]. events: events of each item that may be
+    trained on, [n_items].
     counts: cases, users, targets, history_events; cold_cases (nothing in the history),
     cases_without_past (nothing in it but `given`), targets_never_trained; and what could be no
     case: baskets_of_one_item, users_of_one_event.
     setting: the rules, the seeds and the fingerprint of the data.
     """
 
-    histories: Interactions
+    source: Interactions
+    trained: Mask
+    until: Positions
+    given_at: Positions
     given: Sequences
     targets: Sequences
     owner: Rows
+    history_sizes: NDArray[np.int64]
+    events: NDArray[np.int64]
     counts: dict[str, int]
     rule: Rule
     seed: int
@@ -45,16 +54,59 @@ class Cases:
     def __len__(self) -> int:
         return len(self.owner)
 
-    def exclude(self, repeats: bool) -> Sequences:
+    @property
+    def items(self) -> Vocabulary:
+        """What is ranked."""
+        return self.source.items
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue, those that nobody trained on too."""
+        return self.source.n_items
+
+    def histories(self, at: At = None) -> Interactions:
+        """The histories of the cases `at`, None: of all; a "user" is the number of a case.
+
+        Those of baskets can hold the log's events many times over: ask for a block at a time.
+        """
+        which = self._numbers(at)
+        where, offsets = self._positions(which)
+        columns = {name: column[where] for name, column in self.source.columns().items()}
+        return Interactions(
+            Vocabulary(which, "case", distinct=True),
+            self.items,
+            Sequences(self.source.rows[where], offsets),
+            order=self.source.order,
+            **columns,  # type: ignore[arg-type]
+        )
+
+    def exclude(self, repeats: bool, at: At = None) -> Sequences:
         """Items that may not be listed: all of the history, or with `repeats` only the basket.
 
         An item is in a basket once, so the rest of the basket is never the answer.
         """
+        which = self._numbers(at)
         if not repeats:
-            return self.histories.events
+            where, offsets = self._positions(which)
+            return Sequences(self.source.rows[where], offsets)
         if self.rule.kind == "groups":
-            return self.given
-        return Sequences(np.zeros(0, np.int32), np.zeros(len(self) + 1, np.int64))
+            return self.given.take(which)
+        return Sequences(np.zeros(0, np.int32), np.zeros(len(which) + 1, np.int64))
+
+    def _numbers(self, at: At) -> Positions:
+        return np.arange(len(self))[slice(None) if at is None else at]
+
+    def _positions(self, which: Positions) -> tuple[Positions, Offsets]:
+        """Where in `source` the histories of these cases stand, one after another."""
+        given = self.given.sizes[which]
+        past = self.history_sizes[which] - given
+        offsets = offsets_of(past + given)
+        begin = self.source.events.offsets[self.owner[which]]
+        before = ranges(begin, self.until[which] - begin)
+        where = np.empty(offsets[-1], np.int64)
+        where[ranges(offsets[:-1], past)] = before[self.trained[before]]
+        where[ranges(offsets[:-1] + past, given)] = self.given_at[self.given.positions(which)]
+        return where, offsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +138,18 @@ def cases(split: Split, on: Part = "test", *, seed: int = 0) -> Cases:
     events = split.log.interactions
     held, fitted = np.flatnonzero(split.part == code), np.flatnonzero(split.part < code)
     units = UNITS[rule.kind](events, held, rng(seed, "cases", on))
-    histories, past = _histories(events, fitted, units)
-    trained = np.zeros(events.n_items, np.bool_)
-    trained[events.rows[fitted]] = True
+    given = Sequences(events.rows[units.given], units.given_offsets)
+    start = np.searchsorted(fitted, events.events.offsets[units.owner])
+    past = np.searchsorted(fitted, units.until) - start
+    trained = np.bincount(events.rows[fitted], minlength=events.n_items)
     counts = {
         "cases": len(units.owner),
         "users": len(np.unique(units.owner)),
         "targets": len(units.targets.values),
-        "history_events": len(histories),
-        "cold_cases": int(np.count_nonzero(histories.events.sizes == 0)),
+        "history_events": int(past.sum()) + len(given.values),
+        "cold_cases": int(np.count_nonzero(past + given.sizes == 0)),
         "cases_without_past": int(np.count_nonzero(past == 0)),
-        "targets_never_trained": int(np.count_nonzero(~trained[units.targets.values])),
+        "targets_never_trained": int(np.count_nonzero(trained[units.targets.values] == 0)),
         **units.skipped,
     }
     setting = {
@@ -107,30 +160,21 @@ def cases(split: Split, on: Part = "test", *, seed: int = 0) -> Cases:
         "case_seed": seed,
         "data": events.fingerprint(),
     }
-    given = Sequences(events.rows[units.given], units.given_offsets)
-    return Cases(histories, given, units.targets, units.owner, counts, rule, seed, setting)
-
-
-def _histories(
-    events: Interactions, fitted: Positions, units: _Units
-) -> tuple[Interactions, NDArray[np.int64]]:
-    """Past and given events of each case, and the number of its past events."""
-    start = np.searchsorted(fitted, events.events.offsets[units.owner])
-    past = np.searchsorted(fitted, units.until) - start
-    given = np.diff(units.given_offsets)
-    offsets = offsets_of(past + given)
-    at = np.empty(offsets[-1], np.int64)
-    at[ranges(offsets[:-1], past)] = fitted[ranges(start, past)]
-    at[ranges(offsets[:-1] + past, given)] = units.given
-    columns = {name: column[at] for name, column in events.columns().items()}
-    histories = Interactions(
-        Vocabulary.numbered(len(units.owner), "case"),
-        events.items,
-        Sequences(events.rows[at], offsets),
-        order=events.order,
-        **columns,  # type: ignore[arg-type]
+    return Cases(
+        source=events,
+        trained=split.part < code,
+        until=units.until,
+        given_at=units.given,
+        given=given,
+        targets=units.targets,
+        owner=units.owner,
+        history_sizes=past + given.sizes,
+        events=trained,
+        counts=counts,
+        rule=rule,
+        seed=seed,
+        setting=setting,
     )
-    return histories, past
 
 
 def _whole(events: Interactions, held: Positions, _: np.random.Generator) -> _Units:

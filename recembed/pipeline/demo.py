@@ -200,7 +200,7 @@ def _basket(log: Log, folder: Path, name: str, seed: int) -> str:
     sizes = asked.given.sizes
     at = np.flatnonzero((sizes >= 5) & (sizes <= 8))[:1]
     top = ranker_of(Run.open(folder))[0].top_k(
-        asked.histories.take_users(at), SHOWN, exclude=asked.given.take(at)
+        asked.histories(at), SHOWN, exclude=asked.given.take(at)
     )
     hidden = asked.targets.take(at).values
     lines = [

@@ -72,7 +72,7 @@ def ranks(data: str, values: Mapping[str, Any], seed: int, on: Part = "test") ->
     begin = time.perf_counter()
     fitted = model.fit(log, seed=seed, machine=Machine(threads=THREADS))
     seconds = time.perf_counter() - begin
-    return places(fitted.users(asked.histories), fitted.items, asked), seconds
+    return places(fitted.users(asked.histories()), fitted.items, asked), seconds
 
 
 def product(data: str, values: Mapping[str, Any], seed: int) -> Made:
@@ -95,13 +95,13 @@ def by_word2vec(data: str, seed: int) -> Made:
     """Its defaults, asked as words are: cosine of input vectors with the plain mean of those."""
     model, asked, seconds = ours(data, word2vec(), Recency(), seed)
     inputs = replace(model.inputs, metric="cosine")
-    return Made(seconds, places(model.users(asked.histories), inputs, asked))
+    return Made(seconds, places(model.users(asked.histories()), inputs, asked))
 
 
 def equal(data: str, seed: int) -> Made:
     """Ours, with what gensim is given."""
     model, asked, seconds = ours(data, EQUAL, EQUAL_RECENCY, seed)
-    return Made(seconds, places(model.users(asked.histories), model.items, asked))
+    return Made(seconds, places(model.users(asked.histories()), model.items, asked))
 
 
 def equal_gensim(data: str, seed: int) -> Made:
@@ -117,7 +117,7 @@ def equal_gensim(data: str, seed: int) -> Made:
     inputs[rows], outputs[rows] = peer.inputs, peer.outputs
     known = events.counts() > 0
     model = HistoryModel.of(events.items, (inputs, outputs), known, EQUAL_RECENCY)
-    found = places(model.users(asked.histories), model.items, asked)
+    found = places(model.users(asked.histories()), model.items, asked)
     return Made(peer.seconds, found, versions=peer.versions)
 
 

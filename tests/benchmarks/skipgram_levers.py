@@ -57,7 +57,7 @@ def main() -> None:
         say(f"{data}: word2vec ...")
         model, asked, seconds = items.ours(data, items.word2vec(), Recency(), 0, "valid")
         similar = replace(model.inputs, metric="cosine")
-        found = items.places(model.users(asked.histories), similar, asked)
+        found = items.places(model.users(asked.histories()), similar, asked)
         rows.append(
             _row(data, "word2vec's defaults: mean of inputs against inputs", found, seconds)
         )

@@ -1,5 +1,7 @@
 """Cases against answers worked out by hand, and against slow obvious versions."""
 
+from dataclasses import fields
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from recembed.data.interactions import build
 from recembed.data.log import Log
+from recembed.data.sequences import Sequences
 from recembed.data.split import split
 from recembed.errors import DataError
 from recembed.evaluation.cases import cases
@@ -46,14 +49,18 @@ def log_of(events, *, order="time"):
 
 def told(found):
     """(owner, history, given, targets) of each case, as ids."""
-    ids = found.histories.items.ids.to_pylist()
+    ids = found.histories().items.ids.to_pylist()
     names = ["ann", "bob", "cat"]
     return [
         (names[owner], *([ids[row] for row in part] for part in parts))
         for owner, *parts in zip(
-            found.owner, found.histories.events, found.given, found.targets, strict=True
+            found.owner, found.histories().events, found.given, found.targets, strict=True
         )
     ]
+
+
+def listed(sequences):
+    return [one.tolist() for one in sequences]
 
 
 def test_last_asks_each_user_for_the_last_event():
@@ -71,10 +78,10 @@ def test_last_asks_each_user_for_the_last_event():
         "cases_without_past": 0,
         "targets_never_trained": 2,
     }
-    assert found.histories.users.ids.to_pylist() == [0, 1]
-    assert found.histories.order == "time"
-    assert found.histories.time.tolist() == [0, 0, 3, 9, 9, 9, 1, 8]
-    assert found.histories.weight.tolist() == [0, 1, 2, 3, 4, 5, 7, 8]
+    assert found.histories().users.ids.to_pylist() == [0, 1]
+    assert found.histories().order == "time"
+    assert found.histories().time.tolist() == [0, 0, 3, 9, 9, 9, 1, 8]
+    assert found.histories().weight.tolist() == [0, 1, 2, 3, 4, 5, 7, 8]
 
 
 def test_valid_cases_see_train_alone():
@@ -130,7 +137,7 @@ def test_a_basket_hides_one_item_and_shows_the_rest_last():
             ("bob", ["milk", "soap"], ["soap"], ["rice"]),
         )
         hidden |= {(ann[3][0], bob[3][0])}
-        assert found.histories.group[found.histories.events.offsets[1:] - 1].tolist() == [2, 5]
+        assert found.histories().group[found.histories().events.offsets[1:] - 1].tolist() == [2, 5]
         # Rice and Cat's figs stand alone in their baskets.
         assert found.counts["baskets_of_one_item"] == 2
         assert (found.owner == cases(result, seed=seed).owner).all()
@@ -152,8 +159,8 @@ def test_without_an_order_a_basket_sees_all_that_was_trained_on():
         found = cases(result)
         trained = result.train.interactions
         for at, owner in enumerate(found.owner):
-            past = len(found.histories.events[at]) - len(found.given[at])
-            assert found.histories.events[at][:past].tolist() == trained.events[owner].tolist()
+            past = len(found.histories().events[at]) - len(found.given[at])
+            assert found.histories().events[at][:past].tolist() == trained.events[owner].tolist()
 
 
 def test_sessions_that_overlap_in_time_are_kept_apart():
@@ -201,7 +208,7 @@ def test_baskets_agree_with_a_slow_version_and_leak_nothing(drawn, seed, on):
             if owners[i] == owners[at[0]] and result.part[i] < code
         ]
         assert found.given[asked].tolist() == rest
-        assert found.histories.events[asked].tolist() == past + rest
+        assert found.histories().events[asked].tolist() == past + rest
         assert found.owner[asked] == owners[at[0]]
         asked += 1
     assert asked == len(found)
@@ -224,7 +231,7 @@ def test_users_agree_with_a_slow_version_and_leak_nothing(drawn, seed, rule):
         held, before = inter.rows[mine & test].tolist(), inter.rows[mine & ~test].tolist()
         if not held or (rule.startswith("users") and len(held) == 1):
             continue
-        targets, history = found.targets[asked].tolist(), found.histories.events[asked].tolist()
+        targets, history = found.targets[asked].tolist(), found.histories().events[asked].tolist()
         assert found.owner[asked] == user
         if rule.startswith("users"):
             assert sorted(history + targets) == sorted(held)
@@ -246,12 +253,12 @@ def test_a_held_out_user_without_order_is_asked_for_any_item():
 
 def test_what_may_not_be_listed_depends_on_repeats_and_the_rule():
     basket = cases(split(log_of(SHOP), "groups:1970-01-01T00:00:08"))
-    assert basket.exclude(True) is basket.given
-    assert basket.exclude(False) is basket.histories.events
+    assert listed(basket.exclude(True)) == listed(basket.given)
+    assert listed(basket.exclude(False)) == listed(basket.histories().events)
     for rule in ("last:1", "users:0.67"):
         found = cases(split(log_of(SHOP), rule))
         assert found.exclude(True).sizes.tolist() == [0] * len(found)
-        assert found.exclude(False) is found.histories.events
+        assert listed(found.exclude(False)) == listed(found.histories().events)
 
 
 def test_the_setting_says_how_to_get_the_same_cases():
@@ -271,3 +278,50 @@ def test_the_setting_says_how_to_get_the_same_cases():
 def test_a_part_that_is_not_there_is_refused():
     with pytest.raises(DataError, match="no valid part"):
         cases(split(log_of(SHOP), "last:1"), "valid")
+
+
+ANY_RULE = ["last:1", "last:2", "time:-3h", "users:0.5", "groups:0.3"]
+
+
+@given(events, st.sampled_from(ANY_RULE), st.lists(st.integers(0, 99), max_size=6), st.booleans())
+def test_a_block_of_histories_is_that_block_of_all(drawn, rule, picked, repeats):
+    rows = [(f"u{u}", f"i{i}", 3600 * t, 10 * u + g) for u, i, t, g in drawn]
+    try:
+        found = cases(split(log_of(rows), rule))
+    except DataError:
+        return  # nothing on one side of the cut
+    n, whole = len(found), found.histories()
+    assert whole.events.sizes.tolist() == found.history_sizes.tolist()
+    assert whole.users.ids.to_pylist() == list(range(n))
+    some = np.array(picked, np.int64)[np.array(picked) < n] if picked else np.zeros(0, np.int64)
+    some = np.unique(some)
+    for at in (slice(0, n // 2), slice(n // 2, None), some[::-1]):
+        block = found.histories(at)
+        expected = whole.take_users(np.arange(n)[at])
+        assert block.fingerprint() == expected.fingerprint()
+        assert block.order == whole.order
+        excluded = found.exclude(repeats, at)
+        assert listed(excluded) == [listed(found.exclude(repeats))[i] for i in np.arange(n)[at]]
+
+
+def test_what_may_be_trained_on_is_counted_item_by_item():
+    found = cases(split(log_of(SHOP), "last:1", "last:1", file_order=True))
+    ids = found.items.ids.to_pylist()
+    counts = dict(zip(ids, found.events.tolist(), strict=True))
+    assert counts == {"milk": 4, "eggs": 1, "salt": 1, "figs": 2, "rice": 0, "soap": 1}
+    assert found.n_items == len(found.items) == 6
+
+
+def test_many_baskets_of_one_user_hold_no_copy_of_their_past():
+    n = 2_000
+    rows = [("u", f"i{at % 50}", at, at // 2) for at in range(4 * n)]
+    found = cases(split(log_of(rows), f"groups:{np.datetime64(2 * n, 's')}"))
+    assert len(found) == n
+    past = found.history_sizes - found.given.sizes
+    assert past.tolist() == [2 * n] * n  # 8 million events in all
+    held = [getattr(found, field.name) for field in fields(found) if field.name != "source"]
+    held += [part for each in held if isinstance(each, Sequences) for part in vars(each).values()]
+    bytes_of = [each.nbytes for each in held if isinstance(each, np.ndarray)]
+    assert len(bytes_of) >= 10
+    assert sum(bytes_of) < 100 * n
+    assert len(found.histories(slice(7, 9))) == 2 * (2 * n + 1)
