@@ -1,141 +1,115 @@
 """Ask every ranker for every case, over all items, and measure what comes back."""
 
-import json
 import platform
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recembed import __version__
-from recembed.arrays import Mask, Rows, blocks
-from recembed.data.sequences import Sequences
+from recembed.arrays import offsets_of
 from recembed.errors import DataError, first
+from recembed.evaluation.answers import Answers, Measure, Yardsticks, ask
 from recembed.evaluation.cases import Cases
-from recembed.report.document import Comparison, Report
-from recembed.metrics.accuracy import METRICS, first_places, hits_of
-from recembed.metrics.beyond import listed
-from recembed.metrics.intervals import (
-    LEVEL,
-    REPEATS,
-    Interval,
-    bootstrap_columns,
-    paired_difference,
-)
+from recembed.evaluation.comparisons import compared
+from recembed.evaluation.definitions import definitions
+from recembed.evaluation.slices import Division
+from recembed.metrics.accuracy import METRICS, PerCase
+from recembed.metrics.beyond import coverage, gini
+from recembed.metrics.intervals import Interval, bootstrap, bootstrap_columns
+from recembed.metrics.names import metric_at
+from recembed.metrics.places import Places
 from recembed.progress import QUIET, Progress
-from recembed.protocols import Ranker, TopK
+from recembed.protocols import Ranker
+from recembed.report.document import Bias, Curve, Report, Slice
 
-DEFINITIONS = {
-    "ranking": "all items of the catalogue are ranked, none are sampled; equal scores: the smaller "
-    "row first",
-    "recall@k": "targets among the first k / targets of the case (not min(targets, k))",
-    "ndcg@k": "sum of 1 / log2(place + 1) over targets among the first k / the same sum of the "
-    "best list, which has min(targets, k) targets at its head",
-    "mrr@k": "1 / place of the first target among the first k, 0 if there is none",
-    "hit_rate@k": "1 if a target is among the first k, else 0",
-    "precision@k": "targets among the first k / k, for shorter lists too",
-    "coverage@k": "items in the first k of at least one case / items of the catalogue",
-    "tied_share": "share of cases in which another eligible item has the score of the last listed",
-    "cases_per_second": "cases / seconds spent in the ranker on this machine",
-    "mean": "over cases; a target that nobody trained on, or that may not be listed, is a miss",
-    "interval": f"{LEVEL:.0%} percentile bootstrap, {REPEATS} resamples of users with all their "
-    "cases, sum of values / number of cases in each",
-    "comparison": "leader on the first metric minus another model, case by case, by the same "
-    "bootstrap; not corrected for the number of models nor for picking the leader on these cases",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """hits bool [n_cases, K], tied int32 [n_cases], listed: k -> bool [n_items]."""
-
-    hits: Mask
-    tied: Rows
-    listed: dict[int, Mask]
-    seconds: float
-
-    def details(self) -> dict[str, float | None]:
-        """What is known beside accuracy."""
-        told = self.tied[self.tied >= 0]
-        return {
-            **{f"coverage@{k}": float(mask.mean()) for k, mask in self.listed.items()},
-            "tied_share": float((told > 1).mean()) if len(told) else None,
-            "cases_per_second": len(self.hits) / max(self.seconds, 1e-9),
-        }
+GRID = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)  # of the curves, as far as the lists reach
+CURVES = ("recall", "ndcg")
+GROUPS = 10  # of items, by popularity
 
 
 def evaluate(
-    rankers: Mapping[str, Ranker],
+    rankers: Mapping[str, Ranker | Sequence[Ranker]],
     cases: Cases,
+    measure: Measure,
     *,
-    ks: Sequence[int] = (10, 20, 50),
-    repeats: bool,
-    memory: int = 1 << 30,
-    setting: Mapping[str, Any] | None = None,
+    divisions: Sequence[Division] = (),
+    yardsticks: Yardsticks | None = None,
     progress: Progress = QUIET,
 ) -> Report:
     """Metrics of each ranker at each k, with intervals over users.
 
-    repeats: whether items of the history may be listed again (groceries: yes, films: no).
-    memory: bytes for the scores of one block of cases. setting: what else the report should say,
-    under "caller"; what JSON cannot hold becomes text.
+    rankers: by name; several under one name are one model trained with several seeds, whose values
+    are averaged case by case. divisions: groups of cases or targets to look at apart.
 
-    Raises: DataError if there are no cases or rankers, a k is below 1, or a ranker breaks its
-    promise (wrong shape, an excluded item, an item twice).
+    Raises: DataError if there are no cases or rankers, a k is below 1, a metric is unknown, or a
+    ranker breaks its promise (wrong shape, an excluded item, an item twice).
     """
-    _check(rankers, cases)
-    ks, notes = _places(ks, cases.histories.n_items)
-    exclude, n_relevant = cases.exclude(repeats), cases.targets.sizes
-    barred = _barred(cases, exclude)
+    trained = {name: _several(each) for name, each in rankers.items()}
+    _check(trained, cases)
+    ks, notes = _places(measure.ks, cases.n_items)
+    metric, repeats = _deciding(measure.metric, ks), measure.repeats
+    yardsticks = yardsticks or Yardsticks(cases.events)
+    measure = replace(measure, ks=ks)
+    answers = {
+        name: [ask(name, each, cases, measure, yardsticks, progress) for each in group]
+        for name, group in trained.items()
+    }
+    values = {
+        name: _averaged([_values(each, ks) for each in group]) for name, group in answers.items()
+    }
+    barred = _barred(cases, repeats)
     if barred:
         notes.append(f"{barred} targets may not be listed (excluded): a miss for every model")
-    models: dict[str, dict[str, Interval]] = {}
-    details: dict[str, dict[str, float | None]] = {}
-    ranks: dict[str, Rows] = {}
-    leading: dict[str, NDArray[np.float64]] = {}
-    for name, ranker in rankers.items():
-        answers = _ask(name, ranker, cases, exclude, ks, memory=memory, progress=progress)
-        names = [f"{metric}@{k}" for k in ks for metric in METRICS]
-        values = np.stack(
-            [metric(answers.hits, n_relevant, k) for k in ks for metric in METRICS.values()], axis=1
-        )
-        intervals = bootstrap_columns(values, cases.owner, seed=cases.seed)
-        models[name] = dict(zip(names, intervals, strict=True))
-        details[name], ranks[name] = answers.details(), first_places(answers.hits)
-        leading[name] = values[:, 0]
     n_clusters = len(np.unique(cases.owner))
     if n_clusters == 1:
         notes.append("all cases are of one user: there is no interval")
     return Report(
-        models=models,
-        details=details,
-        comparisons=_compared(leading, cases, f"{next(iter(METRICS))}@{ks[0]}"),
+        metric=metric,
+        models={name: _intervals(each, cases) for name, each in values.items()},
+        details={name: _details(group, ks) for name, group in answers.items()},
+        comparisons=compared(
+            {name: each[metric] for name, each in values.items()}, cases.owner, metric, cases.seed
+        ),
         ks=ks,
         n_cases=len(cases),
         n_clusters=n_clusters,
         counts={**cases.counts, "targets_excluded": barred},
-        definitions={**DEFINITIONS, "exclusion": _exclusion(cases, repeats)},
-        setting=_setting(cases, repeats, setting or {}),
+        definitions=definitions(cases, repeats),
+        setting=_setting(cases, repeats),
+        spread={
+            name: _spread([_values(each, ks) for each in group])
+            for name, group in answers.items()
+            if len(group) > 1
+        },
+        slices=_slices(answers, cases, divisions, metric),
+        curves=_curves(answers, cases, max(ks)),
+        bias=_bias(answers, cases, ks[0]),
         notes=tuple(notes),
-        ranks=ranks,
+        places={name: tuple(each.places for each in group) for name, group in answers.items()},
     )
 
 
-def _check(rankers: Mapping[str, Ranker], cases: Cases) -> None:
+def _several(rankers: Ranker | Sequence[Ranker]) -> list[Ranker]:
+    return list(rankers) if isinstance(rankers, Sequence) else [rankers]
+
+
+def _check(rankers: Mapping[str, Sequence[Ranker]], cases: Cases) -> None:
     if not rankers:
         raise DataError("there is no model to evaluate")
     if not len(cases):
         told = ", ".join(f"{name} {count}" for name, count in cases.counts.items() if count)
         raise DataError(f"{cases.rule} leaves no case to evaluate ({told or 'nothing held out'})")
-    for name, ranker in rankers.items():
-        if len(ranker.known) != cases.histories.n_items:
-            raise DataError(
-                f"{name} ranks {len(ranker.known)} items, the cases have "
-                f"{cases.histories.n_items}: train it on the same split"
-            )
+    for name, group in rankers.items():
+        for ranker in group:
+            if len(ranker.known) != cases.n_items:
+                raise DataError(
+                    f"{name} ranks {len(ranker.known)} items, the cases have {cases.n_items}: "
+                    "train it on the same split"
+                )
 
 
 def _places(ks: Sequence[int], n_items: int) -> tuple[tuple[int, ...], list[str]]:
@@ -148,86 +122,136 @@ def _places(ks: Sequence[int], n_items: int) -> tuple[tuple[int, ...], list[str]
     return tuple(dict.fromkeys(min(int(k), n_items) for k in ks)), notes
 
 
-def _barred(cases: Cases, exclude: Sequences) -> int:
+def _deciding(metric: str | None, ks: Sequence[int]) -> str:
+    if metric is None:
+        return f"{next(iter(METRICS))}@{ks[0]}"
+    name, k = metric_at(metric)
+    if k not in ks:
+        raise DataError(f"{metric} is not measured: add its k ({', '.join(map(str, ks))} are)")
+    return f"{name}@{k}"
+
+
+def _barred(cases: Cases, repeats: bool) -> int:
     """Targets that stand among their own case's excluded items."""
-    n_items, targets = cases.histories.n_items, cases.targets
+    n_items, targets, exclude = cases.n_items, cases.targets, cases.exclude(repeats)
     wanted = targets.owners().astype(np.int64) * n_items + targets.values
     barred = exclude.owners().astype(np.int64) * n_items + exclude.values
     return int(np.count_nonzero(np.isin(wanted, barred)))
 
 
-def _ask(
-    name: str,
-    ranker: Ranker,
+def _values(answers: Answers, ks: Sequence[int]) -> dict[str, PerCase]:
+    """Every metric of every case, by "recall@10", [n_cases] each."""
+    found = {f"{name}@{k}": f(answers.places, k) for k in ks for name, f in METRICS.items()}
+    return found | answers.beyond
+
+
+def _averaged(seeds: list[dict[str, PerCase]]) -> dict[str, PerCase]:
+    return {name: np.mean([seed[name] for seed in seeds], axis=0) for name in seeds[0]}
+
+
+def _spread(seeds: list[dict[str, PerCase]]) -> dict[str, tuple[float, ...]]:
+    return {
+        name: tuple(float(np.nanmean(seed[name])) for seed in seeds)
+        for name in seeds[0]
+        if np.isfinite(seeds[0][name]).any()
+    }
+
+
+def _intervals(values: Mapping[str, PerCase], cases: Cases) -> dict[str, Interval]:
+    columns = np.stack(list(values.values()), axis=1)
+    return dict(zip(values, bootstrap_columns(columns, cases.owner, seed=cases.seed), strict=True))
+
+
+def _details(group: Sequence[Answers], ks: Sequence[int]) -> dict[str, float | None]:
+    """What is known beside means over cases; of several seeds, the first one's."""
+    one = group[0]
+    return {
+        **{f"coverage@{k}": coverage(one.counts[k]) for k in ks},
+        **{f"gini@{k}": gini(one.counts[k]) for k in ks},
+        "tied_share": one.tied_share,
+        "cases_per_second": len(one.places) / max(one.seconds, 1e-9),
+    }
+
+
+def _slices(
+    answers: Mapping[str, Sequence[Answers]],
     cases: Cases,
-    exclude: Sequences,
-    ks: Sequence[int],
-    *,
-    memory: int,
-    progress: Progress,
-) -> _Answers:
-    """The ranker's lists for all cases, block by block, reduced to what the metrics need."""
-    n, n_items, k = len(cases), cases.histories.n_items, max(ks)
-    hits, tied = np.zeros((n, k), np.bool_), np.empty(n, np.int32)
-    seen = {each: np.zeros(n_items, np.bool_) for each in ks}
-    seconds = 0.0
-    history = 32 * len(cases.histories) // n  # bytes of an average one: its columns and positions
-    with progress.task(f"evaluate {name}", n, "cases") as task:
-        for block in blocks(n, 8 * n_items + 48 * k + history, memory):
-            at = np.arange(block.start, block.stop)
-            histories, barred = cases.histories.take_users(at), exclude.take(at)
-            begin = time.perf_counter()
-            top = ranker.top_k(histories, k, exclude=barred)
-            seconds += time.perf_counter() - begin
-            _check_lists(name, top, (len(at), k), n_items, barred)
-            hits[block], tied[block] = hits_of(top.rows, cases.targets.take(at)), top.tied
-            for each, mask in seen.items():
-                mask |= listed(top.rows[:, :each], n_items)
-            task.advance(len(at))
-    return _Answers(hits, tied, seen, seconds)
+    divisions: Sequence[Division],
+    metric: str,
+) -> tuple[Slice, ...]:
+    """The metric in each group that has a case; a group of targets counts no other targets."""
+    found = []
+    for division in divisions:
+        for label, mask in division.groups.items():
+            chosen = mask if division.of == "targets" else mask[cases.targets.owners()]
+            sizes = np.bincount(cases.targets.owners()[chosen], minlength=len(cases))
+            if not sizes.any():
+                continue
+            clusters = cases.owner[sizes > 0]
+            models = {
+                name: bootstrap(
+                    np.mean([_at(metric, _among(each.places, chosen)) for each in group], axis=0),
+                    clusters,
+                    seed=cases.seed,
+                )
+                for name, group in answers.items()
+            }
+            n_cases, n_targets = int(np.count_nonzero(sizes)), int(sizes.sum())
+            found.append(Slice(division.by, label, n_cases, n_targets, metric, models))
+    return tuple(found)
 
 
-def _check_lists(
-    name: str, top: TopK, shape: tuple[int, int], n_items: int, exclude: Sequences
-) -> None:
-    """A list that breaks the rules would be measured as if it were good."""
-    rows = top.rows
-    if rows.shape != shape or top.tied.shape != shape[:1]:
-        raise DataError(f"{name} answered {rows.shape} rows where {shape} were asked for")
-    if rows.min(initial=0) < -1 or rows.max(initial=-1) >= n_items:
-        raise DataError(f"{name} listed rows outside the {n_items} items")
-    ordered = np.sort(rows, axis=1)
-    if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
-        raise DataError(f"{name} listed an item twice for one case")
-    if hits_of(rows, exclude).any():
-        raise DataError(f"{name} listed an excluded item")
+def _among(places: Places, mask: NDArray[np.bool_]) -> Places:
+    """The targets in `mask`, and only the cases that have one."""
+    kept = places.keep(mask)
+    sizes = np.diff(kept.offsets)
+    return Places(offsets_of(sizes[sizes > 0]), kept.above, kept.tied, kept.depth)
 
 
-def _compared(
-    leading: Mapping[str, NDArray[np.float64]], cases: Cases, metric: str
-) -> tuple[Comparison, ...]:
-    """The leader against each other model, best first."""
-    leader, *others = sorted(leading, key=lambda name: -leading[name].mean())
-    return tuple(
-        Comparison(
-            metric,
-            leader,
-            other,
-            paired_difference(leading[leader], leading[other], cases.owner, seed=cases.seed),
-        )
-        for other in others
+def _at(metric: str, places: Places) -> PerCase:
+    name, k = metric_at(metric)
+    return METRICS[name](places, k)
+
+
+def _curves(
+    answers: Mapping[str, Sequence[Answers]], cases: Cases, depth: int
+) -> tuple[Curve, ...]:
+    ks = tuple(sorted({k for k in GRID if k < depth} | {depth}))
+    found = []
+    for metric in CURVES:
+        models = {}
+        for name, group in answers.items():
+            columns = [
+                np.stack([METRICS[metric](each.places, k) for k in ks], axis=1) for each in group
+            ]
+            values = np.mean(columns, axis=0)
+            models[name] = tuple(bootstrap_columns(values, cases.owner, seed=cases.seed))
+        found.append(Curve(metric, ks, models))
+    return tuple(found)
+
+
+def _bias(answers: Mapping[str, Sequence[Answers]], cases: Cases, k: int) -> Bias:
+    """Tenths of the training events by popularity of their items, and who lists them."""
+    events = cases.events
+    order = np.argsort(-events, kind="stable")
+    before = np.empty(len(events))
+    before[order] = np.cumsum(events[order]) - events[order]
+    group = np.minimum((before * GROUPS / max(int(events.sum()), 1)).astype(np.int64), GROUPS - 1)
+
+    def shares(weights: NDArray[np.int64]) -> tuple[float, ...]:
+        sums = np.bincount(group, weights, minlength=GROUPS)
+        return tuple((sums / max(float(sums.sum()), 1)).tolist())
+
+    edges = [100 * i // GROUPS for i in range(GROUPS + 1)]
+    return Bias(
+        labels=tuple(f"{low}-{high} %" for low, high in pairwise(edges)),
+        items=shares(np.ones(len(events), np.int64)),
+        targets=shares(np.bincount(cases.targets.values, minlength=len(events))),
+        models={name: shares(seeds[0].counts[k]) for name, seeds in answers.items()},
     )
 
 
-def _exclusion(cases: Cases, repeats: bool) -> str:
-    if not repeats:
-        return "no item of the history may be listed"
-    if cases.rule.kind == "groups":
-        return "no item of the rest of the basket may be listed; items of earlier baskets may"
-    return "none: items of the history may be listed again"
-
-
-def _setting(cases: Cases, repeats: bool, caller: Mapping[str, Any]) -> dict[str, Any]:
+def _setting(cases: Cases, repeats: bool) -> dict[str, Any]:
     return {
         **cases.setting,
         "repeats": repeats,
@@ -235,5 +259,4 @@ def _setting(cases: Cases, repeats: bool, caller: Mapping[str, Any]) -> dict[str
         "recembed": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        **({"caller": json.loads(json.dumps(dict(caller), default=str))} if caller else {}),
     }

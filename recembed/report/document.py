@@ -1,7 +1,7 @@
 """What an evaluation found, with everything needed to read it and to do it again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from recembed.metrics.places import Places
 from recembed.report.plain import of_plain, to_plain
 
 FORMAT = 2  # of the JSON; goes up when a key changes its meaning
+SHOWN = ("recall", "ndcg", "mrr")
 SURE = 0.05  # a difference is called real below this probability, corrected for all pairs
 
 
@@ -180,7 +181,9 @@ class Report:
     searches: Mapping[str, Search] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    places: Mapping[str, tuple[Places, ...]] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, tuple[Places, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def ranking(self) -> list[str]:
@@ -189,7 +192,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """Who leads, by how much, and how sure: against the second, and the first clearly beaten."""
+        """Who leads, by how much, how sure: against the second, and the first clearly beaten."""
         size = f"({self.n_cases:,} cases of {self.n_clusters:,} users)"
         leader = self.ranking[0]
         against = [each for each in self.comparisons if each.better == leader]
@@ -203,6 +206,31 @@ class Report:
         leaks = sum(finding.kind == "leak" for finding in self.findings)
         warning = f" {leaks} leaks were found and let pass: see the audit." if leaks else ""
         return f"{'; '.join(parts)} {size}.{warning}"
+
+    def at(self, k: int) -> list[str]:
+        """The metrics at k, in their order."""
+        return [name for name in self.models[self.ranking[0]] if name.endswith(f"@{k}")]
+
+    def table(self, metrics: Sequence[str] | None = None) -> str:
+        """Plain text: a line a model, best first, a column a metric.
+
+        metrics: recall, nDCG and MRR at the first k unless named.
+
+        Raises: DataError if a metric is not in the report.
+        """
+        has = self.models[self.ranking[0]]
+        names = metrics or [name for name in self.at(self.ks[0]) if name.split("@")[0] in SHOWN]
+        missing = [name for name in names if name not in has]
+        if missing:
+            raise DataError(f"the report has no {missing[0]!r}; it has: {', '.join(has)}")
+        rows = [["model", *names]]
+        rows += [[one, *(str(self.models[one][name]) for name in names)] for one in self.ranking]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+        return "\n".join(lines) + "\n"
 
     def to_json(self) -> str:
         """The report as JSON: the fields by name, without `places`, with `format` and `verdict`.

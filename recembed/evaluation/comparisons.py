@@ -1,0 +1,35 @@
+"""Every pair of models over the same cases: how large the difference, and how sure."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.metrics.accuracy import PerCase
+from recembed.metrics.intervals import paired_difference
+from recembed.metrics.significance import holm, permutation_test
+from recembed.report.document import Comparison
+
+
+def compared(
+    values: Mapping[str, PerCase], clusters: NDArray[np.integer], metric: str, seed: int
+) -> tuple[Comparison, ...]:
+    """All pairs, those of the best model first. values: name -> metric of each case, [n_cases]."""
+    order = sorted(values, key=lambda name: -values[name].mean())
+    pairs = list(combinations(order, 2))
+    ps = [
+        permutation_test(values[better], values[other], clusters, seed=seed)
+        for better, other in pairs
+    ]
+    return tuple(
+        Comparison(
+            metric,
+            better,
+            other,
+            paired_difference(values[better], values[other], clusters, seed=seed),
+            p,
+            float(corrected),
+        )
+        for (better, other), p, corrected in zip(pairs, ps, holm(np.array(ps)), strict=True)
+    )

@@ -1,0 +1,161 @@
+"""Cases and targets in groups: for whom does a model work, and for what?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from recembed.arrays import Mask, Rows
+from recembed.data.catalogue import Catalogue
+from recembed.data.log import Log
+from recembed.errors import DataError
+from recembed.evaluation.cases import Cases
+
+LENGTHS = (0, 1, 5, 10, 20, 50, 100, 500)  # where groups of history lengths begin
+HEAD, TAIL = 1 / 3, 2 / 3  # of the training events, items sorted by popularity
+MOST = 12  # groups of one column: the rest is one of them
+QUARTERS = np.array([0.25, 0.5, 0.75])
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """Named groups of cases, or of targets: one mask [n_cases] or [n_targets] a label."""
+
+    by: str
+    of: Literal["cases", "targets"]
+    groups: dict[str, Mask]
+
+
+def divisions(cases: Cases, log: Log, columns: Sequence[str] = ()) -> list[Division]:
+    """The divisions that every report has, and one for each column named.
+
+    columns: "item:COLUMN", "user:COLUMN", or a COLUMN that only one of the tables has.
+
+    Raises: DataError if a table has no such column, or no case has a value in it.
+    """
+    return [
+        _history_length(cases),
+        _item_popularity(cases),
+        _warmth(cases),
+        *(_by_column(cases, log, name) for name in columns),
+    ]
+
+
+def _history_length(cases: Cases) -> Division:
+    sizes = cases.history_sizes
+    ends = (*LENGTHS[1:], np.iinfo(np.int64).max)
+    groups = {}
+    for low, high in zip(LENGTHS, ends, strict=True):
+        last = f"{low}" if high == low + 1 else f"{low}-{high - 1}"
+        name = last if high < ends[-1] else f"{low} and more"
+        groups[name] = (sizes >= low) & (sizes < high)
+    return Division("history length", "cases", groups)
+
+
+def _item_popularity(cases: Cases) -> Division:
+    events = cases.events
+    order = np.argsort(-events, kind="stable")
+    before = np.empty(len(events))
+    before[order] = np.cumsum(events[order]) - events[order]
+    share = before[cases.targets.values] / max(int(events.sum()), 1)
+    cold = events[cases.targets.values] == 0
+    return Division(
+        "popularity of the item",
+        "targets",
+        {
+            "head (a third of the events)": ~cold & (share < HEAD),
+            "middle": ~cold & (share >= HEAD) & (share < TAIL),
+            "tail": ~cold & (share >= TAIL),
+            "never trained on": cold,
+        },
+    )
+
+
+def _warmth(cases: Cases) -> Division:
+    cold = cases.history_sizes == 0
+    return Division("user", "cases", {"warm": ~cold, "cold (nothing in the history)": cold})
+
+
+def _by_column(cases: Cases, log: Log, name: str) -> Division:
+    side, column = _table(log, name)
+    of: Literal["cases", "targets"] = "targets" if side == "item" else "cases"
+    table = log.items if side == "item" else log.users
+    assert table is not None
+    rows = cases.targets.values if side == "item" else cases.owner
+    groups = _groups(table.column(column), rows)
+    if not groups:
+        raise DataError(f"no {of[:-1]} has a value in column {column!r}: name another to slice by")
+    return Division(f"{side} {column}", of, groups)
+
+
+def _table(log: Log, name: str) -> tuple[str, str]:
+    """Which table has the column, and its name there."""
+    tables: dict[str, Catalogue | None] = {"item": log.items, "user": log.users}
+    side, colon, column = name.partition(":")
+    if colon and side in tables:
+        tables = {side: tables[side]}
+    else:
+        column = name
+    has = {one: table.table.column_names if table else [] for one, table in tables.items()}
+    found = [one for one, names in has.items() if column in names]
+    if len(found) == 1:
+        return found[0], column
+    if found:
+        raise DataError(f"both tables have a column {column!r}: say item:{column} or user:{column}")
+    known = [f"{one}:{each}" for one, names in has.items() for each in names]
+    there = ", ".join(known) or "no table of items or users"
+    raise DataError(f"no column {name!r} to slice by; there is {there}")
+
+
+def _groups(column: pa.ChunkedArray, rows: Rows) -> dict[str, Mask]:
+    values: Any = column.combine_chunks().take(pa.array(rows))
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        owner = np.asarray(pc.list_parent_indices(values), np.int64)
+        return _named(pc.list_flatten(values), owner, len(rows))
+    if _numeric(values.type) and len(pc.unique(values)) > MOST:
+        return _quarters(values)
+    return _named(values, np.arange(len(rows)), len(rows))
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _named(values: pa.Array, owner: NDArray[np.int64], n: int) -> dict[str, Mask]:
+    """The most frequent values, the others together; what has no value is in no group."""
+    there = np.asarray(values.is_valid())
+    encoded = values.filter(pa.array(there)).dictionary_encode()
+    codes, owner = np.asarray(encoded.indices), owner[there]
+    names = [str(name) for name in encoded.dictionary.to_pylist()]
+    order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
+    most = len(order) if len(order) <= MOST else MOST - 1
+    groups = {}
+    for code in order[:most]:
+        groups[names[code]] = _mask(owner[codes == code], n)
+    if len(order) > most:
+        rest = np.isin(codes, order[most:])
+        groups[f"{len(order) - most} others"] = _mask(owner[rest], n)
+    return groups
+
+
+def _quarters(values: pa.Array) -> dict[str, Mask]:
+    numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
+    there = np.isfinite(numbers)
+    bounds = np.unique(np.quantile(numbers[there], QUARTERS)) if there.any() else np.zeros(0)
+    place = np.searchsorted(bounds, numbers, side="left")
+    groups = {}
+    for i in range(len(bounds) + 1 if there.any() else 0):
+        group = there & (place == i)
+        if group.any():
+            groups[f"{numbers[group].min():g} to {numbers[group].max():g}"] = group
+    return groups
+
+
+def _mask(at: NDArray[np.int64], n: int) -> Mask:
+    mask = np.zeros(n, np.bool_)
+    mask[at] = True
+    return mask
