@@ -18,6 +18,7 @@ from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.recency import Recency
+from recembed.training.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,24 @@ class ALS:
                 num_threads=machine.threads,
                 random_state=seed,
             )
+
+            def made() -> ALSModel:
+                known = log.interactions.counts() > 0
+                factors = np.array(model.item_factors, np.float32, order="C")
+                factors[~known] = 0
+                return ALSModel(Embeddings(log.interactions.items, factors, known), self, machine)
+
+            def after(iteration: int, *_: Any) -> None:
+                task.advance(1)
+                rounds.after(iteration + 1, made)
+
+            rounds = Rounds[ALSModel](validate, self.iterations)
             matrix = unit_matrix(log.interactions, self.unit)
             try:
-                model.fit(matrix, show_progress=False, callback=lambda *_: task.advance(1))
+                model.fit(matrix, show_progress=False, callback=after)
             except failed as error:
                 raise _unsolvable(self) from error
-        known = log.interactions.counts() > 0
-        factors = np.ascontiguousarray(model.item_factors, np.float32)
-        factors[~known] = 0
-        return ALSModel(Embeddings(log.interactions.items, factors, known), self, machine)
+        return rounds.end(made)
 
     def restore(
         self,

@@ -18,6 +18,7 @@ from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.corpus import counts_of, trained_rows
 from recembed.training.recency import Recency
+from recembed.training.rounds import Rounds
 
 if TYPE_CHECKING:
     from recembed.training.skipgram import SkipGram
@@ -122,7 +123,10 @@ class Item2Vec:
         progress: Progress = QUIET,
     ) -> HistoryModel:
         """Train. Raises: DataError if no sentence has two items, or training diverges."""
-        from recembed.training.skipgram import train
+        from recembed.training.skipgram import Tables, train
+
+        if validate is not None and machine.checkpoint is not None:
+            raise DataError("a checkpoint does not keep the best round: leave it or validate out")
 
         events = log.interactions
         corpus = events.sentences(self.unit)
@@ -132,6 +136,15 @@ class Item2Vec:
         corpus = corpus.keep(known[corpus.values])
         trained = trained_rows(corpus, counts_of(corpus, events.n_items))
         features = Features.of(log, self.features, trained) if self.features else None
+
+        def made(tables: Tables) -> HistoryModel:
+            inputs, outputs, known = tables.inputs.copy(), tables.outputs, trained
+            if features is not None:
+                inputs, outputs, known = features.spread(inputs, outputs)
+            retrieved = outputs + np.float32(self.blend) * inputs
+            return HistoryModel.of(events.items, (inputs, retrieved), known, self.recency)
+
+        rounds = Rounds[HistoryModel](validate, self.epochs)
         tables = train(
             corpus,
             events.n_items,
@@ -141,12 +154,9 @@ class Item2Vec:
             threads=machine.threads,
             progress=progress,
             checkpoint=machine.checkpoint,
+            after=lambda epoch, tables: rounds.after(epoch, lambda: made(tables)),
         )
-        inputs, outputs, known = tables.inputs, tables.outputs, trained
-        if features is not None:
-            inputs, outputs, known = features.spread(inputs, outputs)
-        retrieved = outputs + np.float32(self.blend) * inputs
-        return HistoryModel.of(events.items, (inputs, retrieved), known, self.recency)
+        return rounds.end(lambda: made(tables))
 
     def _engine(self, events: Interactions) -> "SkipGram":
         from recembed.training.skipgram import SkipGram

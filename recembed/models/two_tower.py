@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recembed.arrays import Vectors
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
@@ -16,6 +17,7 @@ from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.recency import Recency
+from recembed.training.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class TwoTower:
             dropout=self.dropout,
             recency=self.recency,
         )
+
+        def made(tables: tuple[Vectors, Vectors]) -> HistoryModel:
+            return HistoryModel.of(events.items, tables, known, self.recency, biased=True)
+
+        rounds = Rounds[HistoryModel](validate, self.epochs)
         tables = train(
             examples,
             Items(known, categories, len(meanings)),
@@ -106,8 +113,9 @@ class TwoTower:
             seed=seed,
             machine=machine,
             progress=progress,
+            after=lambda epoch, tables: rounds.after(epoch, lambda: made(tables())),
         )
-        return HistoryModel.of(events.items, tables, known, self.recency, biased=True)
+        return rounds.end(lambda: made(tables))
 
     def restore(
         self,

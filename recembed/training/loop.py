@@ -1,8 +1,9 @@
 """Training of the two towers by softmax over all items."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from recembed.training.examples import Batch, Examples
 from recembed.training.losses import full_softmax
 from recembed.training.recency import Recency
 from recembed.training.towers import HistoryTower, ItemTower
+
+Tables: TypeAlias = tuple[Vectors, Vectors]
 
 WORST = 10.0  # times the loss of guessing: Adam's steps can blow up vectors that stay finite
 
@@ -51,12 +54,13 @@ def train(
     seed: int,
     machine: Machine,
     progress: Progress = QUIET,
-) -> tuple[Vectors, Vectors]:
+    after: Callable[[int, Callable[[], Tables]], None] | None = None,
+) -> Tables:
     """The table that histories are read through and the table that is retrieved.
 
     The softmax runs over the known items. Both tables are [n_items, dim + 1]: the last column of
     the first is 1 and of the second is the item's bias, so that a weighted mean of the first times
-    the second is the trained score.
+    the second is the trained score. after: told of each epoch's end, and how to get both by then.
 
     Raises: DataError if training diverges.
     """
@@ -74,6 +78,13 @@ def train(
     total = setting.epochs * len(examples)
     steps = setting.epochs * -(-len(examples) // setting.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / (steps + 1))
+
+    def tables() -> Tables:
+        with torch.no_grad():
+            made = _export(items, users, rows, len(compact))
+        _check_sane(all(np.isfinite(one).all() for one in made), epoch, setting)
+        return made
+
     with _threads(machine.threads), progress.task("two-tower", total, "examples") as task:
         for epoch in range(setting.epochs):
             random = seeds.rng(seed, "examples", epoch)
@@ -90,10 +101,9 @@ def train(
                 _check_sane(value < WORST * np.log(len(rows) + 1), epoch, setting)
                 note = f"epoch {epoch + 1}/{setting.epochs}, loss {value:.3f}"
                 task.advance(batch.histories.n_users, note)
-        with torch.no_grad():
-            tables = _export(items, users, rows, len(compact))
-    _check_sane(all(np.isfinite(one).all() for one in tables), setting.epochs - 1, setting)
-    return tables
+            if after is not None:
+                after(epoch + 1, tables)
+    return tables()
 
 
 def _check_sane(sane: bool, epoch: int, setting: Towers) -> None:
@@ -104,9 +114,7 @@ def _check_sane(sane: bool, epoch: int, setting: Towers) -> None:
         )
 
 
-def _export(
-    items: ItemTower, users: HistoryTower, rows: np.ndarray, n_items: int
-) -> tuple[Vectors, Vectors]:
+def _export(items: ItemTower, users: HistoryTower, rows: np.ndarray, n_items: int) -> Tables:
     table = items()
     read = np.zeros((n_items, table.shape[1] + 1), np.float32)
     read[rows, :-1] = (table @ users.map).cpu().numpy()

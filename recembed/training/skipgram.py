@@ -86,6 +86,7 @@ def train(  # noqa: PLR0913 - the engine's one door
     threads: int = 1,
     progress: Progress = QUIET,
     checkpoint: Path | None = None,
+    after: Callable[[int, Tables], None] | None = None,
 ) -> Tables:
     """Train both tables on all sequences. One thread and one seed give the same bytes.
 
@@ -93,7 +94,8 @@ def train(  # noqa: PLR0913 - the engine's one door
     each row the rows of the input table that it is the mean of (a word's n-grams, an item's
     categories). checkpoint: a file that keeps the state of training; where it exists, training
     goes on from there, to the same bytes, or with another learning_rate. It keeps the end as well
-    and may be removed when the tables are safe.
+    and may be removed when the tables are safe. after: told of each epoch and of the tables, in
+    which training goes on.
 
     Raises: DataError if no sequence has two values, if training diverges, or if the checkpoint
     belongs to other data or another setting.
@@ -116,12 +118,20 @@ def train(  # noqa: PLR0913 - the engine's one door
         if done:
             task.advance(done, "from the checkpoint")
         while state.epoch < setting.epochs:
+            before = state.epoch
             work.until_due(run, pool, threads, task.advance)
+            if after is not None and state.epoch > before:
+                after(state.epoch, _tables(state, setting))
     if not state.trained:
         raise DataError(
             "subsampling left no two items beside each other: set subsample higher or 0"
         )
     work.save()
+    return _tables(state, setting)
+
+
+def _tables(state: State, setting: SkipGram) -> Tables:
+    """Views of the state's, without what pads their rows."""
     inputs, outputs = (table[:, : setting.dim] for table in (state.inputs, state.outputs))
     return Tables(inputs, outputs, state.losses, state.trained)
 
