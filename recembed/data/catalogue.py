@@ -11,6 +11,8 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 
+KINDS = ("categor", "genre", "department", "type", "kind")
+
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
@@ -74,6 +76,27 @@ class Catalogue:
         offsets = np.searchsorted(owner[order], np.arange(len(self.ids) + 1)).astype(np.int64)
         flat = np.concatenate([np.zeros(0, np.int32), *codes])[order]
         return Sequences(flat, offsets), meanings
+
+    def likely_category(self) -> str | None:
+        """The column that most likely tells kinds apart, None where there is none.
+
+        One of text or of lists of text, whose values are shared by two ids or more on average; one
+        that is called a category, genre or the like first, else that of the fewest values.
+        """
+        found = []
+        for name in self.table.column_names:
+            owner, values = _flat(self.column(name))
+            if name == self.title or not _textual(values.type):
+                continue
+            n = len(values.unique())
+            if 2 <= n <= len(owner) // 2:
+                named = any(word in name.lower() for word in KINDS)
+                found.append((not named, n, name))
+        return min(found)[2] if found else None
+
+
+def _textual(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _flat(column: pa.ChunkedArray) -> tuple[Rows, pa.Array]:

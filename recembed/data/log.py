@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from recembed.arrays import Mask
+from recembed.arrays import Mask, Rows
 from recembed.data.catalogue import Catalogue
 from recembed.data.interactions import Interactions
 
@@ -18,3 +18,9 @@ class Log:
     def keep(self, mask: Mask) -> "Log":
         """Only the events where `mask` is true; vocabularies and tables stay."""
         return replace(self, interactions=self.interactions.keep(mask))
+
+    def names(self, rows: Rows) -> list[str]:
+        """What people call each item: its title, or else its id, [len(rows)]."""
+        ids = self.interactions.items.take(rows).to_pylist()
+        titles = self.items.titles(rows) if self.items else [None] * len(rows)
+        return [str(title or id) for title, id in zip(titles, ids, strict=True)]

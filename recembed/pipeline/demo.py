@@ -11,13 +11,13 @@ from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.split import split
 from recembed.evaluation.cases import cases
-from recembed.report.document import Report
 from recembed.models.stored import ranker_of
 from recembed.pipeline.evaluate import evaluate
 from recembed.pipeline.index import index
 from recembed.pipeline.recommend import similar
 from recembed.pipeline.train import train
 from recembed.progress import Progress
+from recembed.report.document import Report
 from recembed.run.folder import Run
 
 DATA = "dataset:complete-journey"

@@ -1,35 +1,49 @@
 """Evaluate runs on what they did not train on."""
 
-from collections import Counter
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from recembed.data.split import Part, Rule, Split
-from recembed.errors import DataError, RunError
+from recembed.arrays import Rows
+from recembed.data.log import Log
+from recembed.data.split import Part
+from recembed.errors import DataError, MissingExtra, RunError
+from recembed.evaluation.answers import Measure, Yardsticks
 from recembed.evaluation.cases import cases
-from recembed.report.document import Report
-from recembed.evaluation.runner import evaluate as measure
-from recembed.models.stored import ranker_of
+from recembed.evaluation.examples import examples as shown
+from recembed.evaluation.runner import evaluate as measured
+from recembed.evaluation.slices import divisions
+from recembed.models import registry
+from recembed.models.stored import has_vectors
+from recembed.pipeline.contest import REPORT, Contest, Indices, Leaks, contest, told
 from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
-from recembed.protocols import Machine, Ranker
+from recembed.protocols import Fitted, VectorModel
+from recembed.report.document import ItemMap, Report, Search
+from recembed.report.markdown import markdown
+from recembed.report.plain import of_plain
 from recembed.run.folder import Run, writing
-from recembed.run.log import Parts, load_log
 from recembed.run.whole import whole
-
-REPORT = ("report.json", "report.md")  # in a run, these files
-Indices: TypeAlias = Literal["exact", "annoy", "both"]
+from recembed.settings import flat
 
 
 def evaluate(
     runs: str | Path | Sequence[str | Path],
     *,
     k: int | Sequence[int] = (10, 20, 50),
+    metric: str | None = None,
     on: Part = "test",
     index: Indices | None = None,
+    slice: Sequence[str] = (),
+    category: str | None = None,
+    leaks: Leaks = "fail",
+    examples: int = 5,
+    show_users: bool = False,
+    html: bool = True,
     out: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -37,111 +51,147 @@ def evaluate(
 ) -> Report:
     """Measure every run on the same held-out cases, over all items.
 
-    index: search exactly, through the run's Annoy index, or both as two rows of the report; None:
-    the index that the run serves with. out: a folder for report.json, report.md and ranks.npz
-    (place of the first target found in each case); None: the report goes into the run, which has
-    to be one alone.
+    Runs that differ in their seed alone are one model, whose values are averaged. metric: the one
+    that decides who leads, recall at the first k unless named. index: search exactly, through the
+    run's Annoy index, or both as two rows; None: the index that the run serves with. slice: columns
+    of the item or user table to look at apart ("genres", "user:age"). category: the column of the
+    item table that diversity and the map's colours are by; None: the likeliest one. leaks: "report"
+    goes on where the auditor found a leak, and says so. examples: cases shown with every model's
+    list; show_users: with user ids. html: also write a page (needs recembed[report], left out with
+    a word where that is missing). out: a folder for report.json, report.md, report.html and
+    places.npz (where the targets of every case stand); None: the report goes into the run, which
+    has to be one alone.
 
-    Raises: RunError if a run was trained on the cases, or two runs hold different parts out.
+    Raises: DataError for a leak; RunError if two runs hold different parts out.
     """
     folders = [runs] if isinstance(runs, (str, Path)) else list(runs)
-    if not folders:
-        raise DataError("name at least one run to evaluate")
     if out is None and len(folders) > 1:
         raise DataError(f"{len(folders)} runs need a folder for their report: name it (--out)")
     if index not in (None, "exact", "annoy", "both"):
         raise DataError(f"index is 'exact', 'annoy' or 'both', not {index!r}")
+    if examples < 0:
+        raise DataError(f"examples is a number of cases, at least 0, not {examples}")
     check_seed(seed)
     _check_folder(out)
-    machine = machine_of(threads, "auto")
-    opened = [Run.open(folder, without=REPORT) for folder in folders]
-    log, part = load_log(opened[0])
-    parts = _split(opened, (log, part), on)
-    rankers: dict[str, Ranker] = {}
-    for run, name in zip(opened, _names(opened), strict=True):
-        rankers |= _rankers(run, name, index, (log, part), machine)
-    report = measure(
+    machine, progress = machine_of(threads, "auto"), Progress("quiet" if quiet else "auto")
+    among = contest(folders, on, leaks)
+    log, asked = among.log, cases(among.split, on, seed=seed)
+    measure = Measure(among.repeats, (k,) if isinstance(k, int) else k, metric, machine.memory)
+    groups = divisions(asked, log, slice)
+    category = _category(log, category)
+    rankers, models = among.rankers(index, machine)
+    placed = _placed(models)
+    report = measured(
         rankers,
-        cases(parts, on, seed=seed),
-        ks=(k,) if isinstance(k, int) else k,
-        repeats=bool(opened[0].facts["repeats"]),
-        memory=machine.memory,
-        setting={
-            "split": parts.counts,
-            "runs": [{**_told(run.facts), "folder": _called(run)} for run in opened],
-        },
-        progress=Progress("quiet" if quiet else "auto"),
+        asked,
+        measure,
+        divisions=groups,
+        yardsticks=Yardsticks(
+            asked.events,
+            placed[1].items if placed else None,
+            log.items.categories((category,))[0] if log.items and category else None,
+        ),
+        progress=progress,
     )
-    _write(report, out, opened[0])
+    firsts = {name: group[0] for name, group in rankers.items()}
+    report = replace(
+        report,
+        setting={**report.setting, "split": among.split.counts, **_runs(among)},
+        findings=among.findings,
+        examples=shown(firsts, asked, log, n=examples, repeats=among.repeats, users=show_users),
+        indices={
+            name: group[0].facts["index"]
+            for name, group in among.runs.items()
+            if group[0].facts.get("index")
+        },
+        searches={
+            name: of_plain(Search, group[0].facts["search"])
+            for name, group in among.runs.items()
+            if group[0].facts.get("search")
+        },
+        commands=_commands(among, folders, report, on, out),
+    )
+    page = None
+    if html:
+        try:
+            report = replace(report, map=_map(placed, log, asked.events, category, seed))
+            page = _page(report)
+        except MissingExtra as error:
+            progress.say(f"no page of HTML: {error}")
+    _write(report, page, out, among)
     return report
 
 
-def _split(runs: list[Run], stored: tuple[Any, Parts], on: Part) -> Split:
-    """The split that all runs share. Raises: RunError if they do not, or trained on `on`."""
-    facts = runs[0].facts
-    for run in runs:
-        cut = run.facts.get("split")
-        if not cut:
-            raise RunError(f"{run.folder} holds nothing out: train with a test rule to evaluate")
-        rules = {name: cut[name] for name in ("test", "valid", "seed", "file_order")}
-        first = {name: facts["split"][name] for name in rules}
-        if (run.facts["data"], rules) != (facts["data"], first):
-            raise RunError(
-                f"{run.folder} and {runs[0].folder} were not cut from the same log by the same "
-                "rules: train them alike to compare them"
-            )
-        if run.facts["repeats"] != facts["repeats"]:
-            raise RunError(
-                f"{run.folder} and {runs[0].folder} differ in whether seen items may come back: "
-                "train them with the same --seen"
-            )
+def _placed(models: dict[str, Fitted]) -> tuple[str, VectorModel] | None:
+    """The first model that has vectors, and its name: distances and the map are by its items."""
+    return next(((name, model) for name, model in models.items() if has_vectors(model)), None)
+
+
+def _category(log: Log, named: str | None) -> str | None:
+    """The column of the item table that tells kinds of items apart."""
+    if named is not None:
+        if log.items is None:
+            raise DataError(f"there is no item table to take column {named!r} from: leave it out")
+        log.items.column(named)
+        return named
+    return log.items.likely_category() if log.items else None
+
+
+def _map(
+    placed: tuple[str, VectorModel] | None,
+    log: Log,
+    events: np.ndarray[Any, np.dtype[np.int64]],
+    category: str | None,
+    seed: int,
+) -> ItemMap | None:
+    if placed is None:
+        return None
+    from recembed.report.maps import item_map
+
+    name, model = placed
+    every: Rows = np.arange(len(events), dtype=np.int32)
+    kinds = [""] * len(events)
+    if log.items and category:
+        bags, meanings = log.items.categories((category,))
+        kinds = [meanings[bag[0]].partition("=")[2] if len(bag) else "" for bag in bags]
+    return item_map(name, model.items, log.names(every), kinds, events, seed)
+
+
+def _page(report: Report) -> str:
+    from recembed.report.page import html
+
+    return html(report)
+
+
+def _runs(among: Contest) -> dict[str, Any]:
+    return {"runs": {name: [told(run) for run in group] for name, group in among.runs.items()}}
+
+
+def _commands(
+    among: Contest, folders: Sequence[str | Path], report: Report, on: Part, out: str | Path | None
+) -> tuple[str, ...]:
+    """What makes these runs and this report again; LOG is the log with the fingerprint given."""
+    made = [_training(run) for group in among.runs.values() for run in group]
+    options = [word for k in report.ks for word in ("-k", str(k))]
+    options += ["--metric", report.metric, "--on", on, "--seed", str(report.setting["case_seed"])]
+    options += [] if out is None else ["--out", str(out)]
+    return (*made, shlex.join(["recembed", "evaluate", *map(str, folders), *options]))
+
+
+def _training(run: Run) -> str:
+    facts = run.facts
+    usual = flat(registry.estimator(facts["model"]))
+    chosen = flat(registry.estimator(facts["model"], facts["setting"]))
+    words = ["recembed", "train", "LOG", "--out", str(run.folder), "--model", facts["model"]]
+    for name, value in chosen.items():
+        if value != usual[name]:
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += ["--set", f"{name}={text}"]
     cut = facts["split"]
-    valid = None if cut["valid"] is None else Rule.parse(cut["valid"])
-    parts = Split(*stored, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"])
-    for run in runs:
-        if run.facts["trained"] > parts.code(on):
-            how = "with --tune" if on == "valid" else "without --refit"
-            raise RunError(
-                f"{run.folder} was trained on its {on} part, so it proves nothing there: "
-                f"train {how}"
-            )
-    return parts
-
-
-def _names(runs: list[Run]) -> list[str]:
-    """What the report calls each run: its model, with its folder where others have the same."""
-    if len({run.folder.resolve() for run in runs}) < len(runs):
-        raise DataError("a run is named twice: name each once")
-    models = [str(run.facts["model"]) for run in runs]
-    called = [f"{model} ({_called(run)})" for model, run in zip(models, runs, strict=True)]
-    paths = [f"{model} ({run.folder})" for model, run in zip(models, runs, strict=True)]
-    counts = Counter([*models, *called, *paths])
-    ways = zip(models, called, paths, strict=True)
-    return [next((name for name in way if counts[name] == 1), way[-1]) for way in ways]
-
-
-def _called(run: Run) -> str:
-    return run.folder.resolve().name
-
-
-def _rankers(
-    run: Run, name: str, index: Indices | None, loaded: tuple[Any, Parts], machine: Machine
-) -> dict[str, Ranker]:
-    """The run's rankers by the name of their row."""
-    if index is None:
-        index = "annoy" if run.facts.get("index") else "exact"
-    found: dict[str, Ranker] = {}
-    if index in ("exact", "both"):
-        found[name] = ranker_of(run, index="exact", machine=machine, loaded=loaded)[0]
-    if index == "annoy" or (index == "both" and run.facts.get("index")):
-        found[f"{name} + Annoy"] = ranker_of(run, index="annoy", machine=machine, loaded=loaded)[0]
-    return found
-
-
-def _told(facts: dict[str, Any]) -> dict[str, Any]:
-    """What a report says of a run: how it was trained, and the audit of its index."""
-    names = ("model", "setting", "seed", "train_seconds", "threads", "trained", "index")
-    return {name: facts[name] for name in names if name in facts}
+    words += ["--test", cut["test"]] + (["--valid", cut["valid"]] if cut["valid"] else [])
+    words += ["--file-order"] if cut["file_order"] else []
+    words += ["--seen", "allow" if facts["repeats"] else "exclude"]
+    return shlex.join([*words, "--seed", str(facts["seed"])])
 
 
 def _check_folder(out: str | Path | None) -> None:
@@ -152,18 +202,39 @@ def _check_folder(out: str | Path | None) -> None:
         raise DataError(f"{out} cannot be a folder for the report: {nearest} is a file")
 
 
-def _write(report: Report, out: str | Path | None, run: Run) -> None:
+def _write(report: Report, page: str | None, out: str | Path | None, among: Contest) -> None:
+    texts = {"json": report.to_json(), "md": markdown(report)} | ({"html": page} if page else {})
     if out is None:
-        with writing(run.folder, new=False) as writer:
-            if Run.open(run.folder, verify=False, without=REPORT).facts != run.facts:
-                raise RunError(f"{run.folder} was trained or indexed meanwhile: evaluate it again")
-            writer.text("report.json", report.to_json(), "json")
-            writer.text("report.md", report.to_markdown(), "md")
+        _into_run(next(iter(among.runs.values()))[0], report, texts)
         return
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("report.json", report.to_json()), ("report.md", report.to_markdown())):
-        with whole(folder / name) as beside:
+    for ext, text in texts.items():
+        with whole(folder / f"report.{ext}") as beside:
             beside.write_text(text, encoding="utf-8")
-    with whole(folder / "ranks.npz") as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **dict(report.ranks))  # type: ignore[arg-type]
+    if page is None:
+        (folder / "report.html").unlink(missing_ok=True)  # one of another evaluation
+    with whole(folder / "places.npz") as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **_places(report))  # type: ignore[arg-type]
+
+
+def _into_run(run: Run, report: Report, texts: dict[str, str]) -> None:
+    with writing(run.folder, new=False) as writer:
+        if Run.open(run.folder, verify=False, without=REPORT).facts != run.facts:
+            raise RunError(f"{run.folder} was trained or indexed meanwhile: evaluate it again")
+        for ext in ("json", "md", "html"):
+            if ext in texts:
+                writer.text(f"report.{ext}", texts[ext], ext)
+            elif run.has(f"report.{ext}"):
+                writer.drop(f"report.{ext}")
+        writer.arrays("places", _places(report))
+
+
+def _places(report: Report) -> dict[str, Rows]:
+    """`above` and `tied` of all targets, by model and number of the seed."""
+    return {
+        f"{name}/{i}/{what}": getattr(each, what)
+        for name, seeds in report.places.items()
+        for i, each in enumerate(seeds)
+        for what in ("above", "tied")
+    }

@@ -1,0 +1,51 @@
+"""Which differences between runs are real, how big, and how sure?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from recembed.data.split import Part
+from recembed.errors import DataError
+from recembed.evaluation.answers import Measure
+from recembed.evaluation.cases import cases
+from recembed.evaluation.runner import evaluate
+from recembed.metrics.names import metric_at
+from recembed.pipeline.contest import Indices, Leaks, contest
+from recembed.pipeline.train import check_seed, machine_of
+from recembed.progress import Progress
+from recembed.report.document import Comparison
+
+
+def compare(
+    runs: Sequence[str | Path],
+    *,
+    metric: Sequence[str] | str = ("recall@10", "ndcg@10"),
+    on: Part = "test",
+    index: Indices | None = None,
+    leaks: Leaks = "fail",
+    seed: int = 0,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> tuple[Comparison, ...]:
+    """Every pair of RUNS on each metric: the difference, its interval, and a corrected test.
+
+    Runs that differ in their seed alone are one model. Holm's correction is over the pairs of one
+    metric.
+
+    Raises: DataError if there are fewer than two models, a metric is unknown, or for a leak.
+    """
+    metrics = [metric] if isinstance(metric, str) else list(metric)
+    ks = [metric_at(each)[1] for each in metrics]
+    check_seed(seed)
+    machine, progress = machine_of(threads, "auto"), Progress("quiet" if quiet else "auto")
+    among = contest(runs, on, leaks)
+    rankers, _ = among.rankers(index, machine)
+    if len(rankers) < 2:
+        raise DataError("there is one model, and nothing to compare it with: name another run")
+    asked = cases(among.split, on, seed=seed)
+    reports = [
+        evaluate(
+            rankers, asked, Measure(among.repeats, (k,), each, machine.memory), progress=progress
+        )
+        for each, k in zip(metrics, ks, strict=True)
+    ]
+    return tuple(each for report in reports for each in report.comparisons)

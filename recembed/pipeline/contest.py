@@ -1,0 +1,162 @@
+"""Runs that are to be measured on the same held-out cases: opened, checked, and named."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from recembed.data.log import Log
+from recembed.data.rules import Rule
+from recembed.data.split import Part, Split
+from recembed.errors import DataError, RunError
+from recembed.evaluation.audit import audit, hold
+from recembed.models.stored import ranker_of
+from recembed.protocols import Fitted, Machine, Ranker
+from recembed.report.document import Finding
+from recembed.run.folder import Run
+from recembed.run.log import load_log
+
+REPORT = ("report.json", "report.md", "report.html", "places")  # in a run: not part of the model
+Indices: TypeAlias = Literal["exact", "annoy", "both"]
+Leaks: TypeAlias = Literal["fail", "report"]
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Runs by the name of their row; several runs under a name differ in their seed alone."""
+
+    runs: dict[str, list[Run]]
+    split: Split
+    repeats: bool
+    findings: tuple[Finding, ...]
+
+    @property
+    def log(self) -> Log:
+        """The log that all runs share."""
+        return self.split.log
+
+    def rankers(
+        self, index: Indices | None, machine: Machine
+    ) -> tuple[dict[str, list[Ranker]], dict[str, Fitted]]:
+        """The rankers by the name of their row, and the first model behind each run's name."""
+        loaded = self.log, self.split.part
+        rankers: dict[str, list[Ranker]] = {}
+        models: dict[str, Fitted] = {}
+        for name, runs in self.runs.items():
+            for run in runs:
+                for row, kind in _rows(name, run, index):
+                    ranker, model = ranker_of(run, index=kind, machine=machine, loaded=loaded)
+                    rankers.setdefault(row, []).append(ranker)
+                    models.setdefault(name, model)
+        return rankers, models
+
+
+def contest(runs: str | Path | Sequence[str | Path], on: Part, leaks: Leaks) -> Contest:
+    """Open runs that were cut from the same log by the same rule, and look for leaks.
+
+    Raises: RunError if they differ in that; DataError if there is a leak, unless leaks="report".
+    """
+    folders = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    if not folders:
+        raise DataError("name at least one run to evaluate")
+    if leaks not in ("fail", "report"):
+        raise DataError(f"leaks is 'fail' or 'report', not {leaks!r}")
+    opened = [Run.open(folder, without=REPORT) for folder in folders]
+    split = _split(opened)
+    named = _named(opened)
+    facts = opened[0].facts
+    findings = audit(
+        split,
+        on,
+        repeats=bool(facts["repeats"]),
+        trained={name: max(run.facts["trained"] for run in group) for name, group in named.items()},
+        features={name: _features(group[0]) for name, group in named.items()},
+    )
+    hold(findings, allow=leaks == "report")
+    return Contest(named, split, bool(facts["repeats"]), findings)
+
+
+def told(run: Run) -> dict[str, Any]:
+    """What a report says of a run: how it was trained, and the audit of its index."""
+    names = ("model", "setting", "seed", "train_seconds", "threads", "trained", "index")
+    return {name: run.facts[name] for name in names if name in run.facts} | {"folder": called(run)}
+
+
+def called(run: Run) -> str:
+    """The name of a run's folder."""
+    return run.folder.resolve().name
+
+
+def _split(runs: list[Run]) -> Split:
+    """The split that all runs share. Raises: RunError if they do not."""
+    facts = runs[0].facts
+    for run in runs:
+        cut = run.facts.get("split")
+        if not cut:
+            raise RunError(f"{run.folder} holds nothing out: train with a test rule to evaluate")
+        rules = {name: cut[name] for name in ("test", "valid", "seed", "file_order")}
+        first = {name: facts["split"][name] for name in rules}
+        if (run.facts["data"], rules) != (facts["data"], first):
+            raise RunError(
+                f"{run.folder} and {runs[0].folder} were not cut from the same log by the same "
+                "rules: train them alike to compare them"
+            )
+        if run.facts["repeats"] != facts["repeats"]:
+            raise RunError(
+                f"{run.folder} and {runs[0].folder} differ in whether seen items may come back: "
+                "train them with the same --seen"
+            )
+    cut = facts["split"]
+    valid = None if cut["valid"] is None else Rule.parse(cut["valid"])
+    log, part = load_log(runs[0])
+    return Split(log, part, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"])
+
+
+def _named(runs: list[Run]) -> dict[str, list[Run]]:
+    """Runs by what the report calls them; those that differ in their seed alone have one name.
+
+    A name is the model, with the folder where others have the same.
+    """
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise DataError("a run is named twice: name each once")
+    alike: list[list[Run]] = []
+    for run in runs:
+        group = next((each for each in alike if _twins(each, run)), None)
+        if group is None:
+            alike.append([run])
+        else:
+            group.append(run)
+    firsts = [group[0] for group in alike]
+    models = [str(run.facts["model"]) for run in firsts]
+    short = [f"{model} ({called(run)})" for model, run in zip(models, firsts, strict=True)]
+    paths = [f"{model} ({run.folder})" for model, run in zip(models, firsts, strict=True)]
+    counts = Counter([*models, *short, *paths])
+    ways = zip(models, short, paths, strict=True)
+    names = [next((name for name in way if counts[name] == 1), way[-1]) for way in ways]
+    return dict(zip(names, alike, strict=True))
+
+
+def _twins(group: list[Run], run: Run) -> bool:
+    one = group[0].facts
+    same = all(one[name] == run.facts[name] for name in ("model", "setting", "trained"))
+    return same and run.facts["seed"] not in [each.facts["seed"] for each in group]
+
+
+def _features(run: Run) -> tuple[str, ...]:
+    return tuple(run.facts["setting"].get("features") or ())
+
+
+def _rows(
+    name: str, run: Run, index: Indices | None
+) -> list[tuple[str, Literal["exact", "annoy"]]]:
+    """The rows that a run has in the report, and how each searches."""
+    indexed = bool(run.facts.get("index"))
+    if index is None:
+        index = "annoy" if indexed else "exact"
+    rows: list[tuple[str, Literal["exact", "annoy"]]] = []
+    if index in ("exact", "both"):
+        rows.append((name, "exact"))
+    if index == "annoy" or (index == "both" and indexed):
+        rows.append((f"{name} + Annoy", "annoy"))
+    return rows
