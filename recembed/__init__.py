@@ -13,6 +13,7 @@ _PLACES = {
     "train": "recembed.pipeline.train",
     "index": "recembed.pipeline.index",
     "evaluate": "recembed.pipeline.evaluate",
+    "compare": "recembed.pipeline.compare",
     "recommend": "recembed.pipeline.recommend",
     "similar": "recembed.pipeline.recommend",
     "export": "recembed.pipeline.export",

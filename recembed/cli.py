@@ -14,7 +14,21 @@ import click
 import recembed
 from recembed.cli_text import text
 from recembed.errors import RecembedError
-from recembed.options import PAIR, RULE, checkpoint, choice, number, quiet, run, seed, seen, threads
+from recembed.options import (
+    PAIR,
+    RULE,
+    checkpoint,
+    choice,
+    indices,
+    leaks,
+    number,
+    part,
+    quiet,
+    run,
+    seed,
+    seen,
+    threads,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -94,13 +108,15 @@ def index(**options: Any) -> None:
     show_default=True,
     help="Length of the lists; may be given again.",
 )
-@choice("--on", "valid|test", "test", "The held-out part.")
-@choice(
-    "--index",
-    "exact|annoy|both",
-    None,
-    "Search exactly, through Annoy, or compare both [as the run serves].",
-)
+@click.option("--metric", default=None, help="The one that decides, ndcg@10 say [recall].")
+@part
+@indices
+@click.option("--slice", multiple=True, help="A column to look at apart; may be given again.")
+@click.option("--category", default=None, help="The item column of diversity and the map.")
+@leaks
+@click.option("--examples", default=5, show_default=True, help="Cases shown with all lists.")
+@click.option("--show-users", is_flag=True, help="Show the ids of users in examples.")
+@click.option("--html/--no-html", default=True, show_default=True, help="Write a page, too.")
 @click.option("--out", type=click.Path(), default=None, help="Folder for the report [the run].")
 @seed
 @threads
@@ -109,6 +125,27 @@ def evaluate(**options: Any) -> None:
     """Measure RUNS on the held-out cases they share, over all items."""
     report = recembed.evaluate(**options)
     click.echo(f"{report.verdict}\n\n{report.table()}")
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--metric",
+    multiple=True,
+    default=("recall@10", "ndcg@10"),
+    show_default=True,
+    help="What is compared; may be given again.",
+)
+@part
+@indices
+@leaks
+@seed
+@threads
+@quiet
+def compare(**options: Any) -> None:
+    """Say which differences between RUNS are real, how big, and how sure."""
+    for comparison in recembed.compare(**options):
+        click.echo(comparison)
 
 
 @cli.command()

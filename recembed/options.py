@@ -54,3 +54,11 @@ number = click.option("--k", "-k", default=10, show_default=True, help="Length o
 seen = choice(
     "--seen", "auto|allow|exclude", "auto", "Whether items of a history may be recommended again."
 )
+part = choice("--on", "valid|test", "test", "The held-out part.")
+indices = choice(
+    "--index",
+    "exact|annoy|both",
+    None,
+    "Search exactly, through Annoy, or compare both [as the run serves].",
+)
+leaks = choice("--leaks", "fail|report", "fail", "Whether to go on where the audit finds a leak.")
