@@ -1,4 +1,11 @@
-"""How many of the items to be found are in the list, and how high."""
+"""How many of the items to be found are in the list, and how high.
+
+Every metric is the value expected over all orders of the items that are level, each as likely, so
+that no way to break ties makes a model better or worse.
+
+Source: McSherry and Najork 2008, Computing information retrieval performance measures efficiently
+in the presence of tied scores.
+"""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -6,103 +13,112 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows
-from recembed.data.sequences import Sequences
+from recembed.arrays import run_starts
 from recembed.errors import DataError
+from recembed.metrics.places import Places
 
 PerCase: TypeAlias = NDArray[np.float64]
-Metric: TypeAlias = Callable[[Mask, NDArray[np.int64], int], PerCase]
+PerTarget: TypeAlias = NDArray[np.float64]
+Metric: TypeAlias = Callable[[Places, int], PerCase]
 
 
-def hits_of(rows: Rows, targets: Sequences) -> Mask:
-    """Whether each listed row is a target of its own case, [n, K]; -1 never is.
+def recall(places: Places, k: int) -> PerCase:
+    """Share of the case's targets among the first k, [n_cases].
 
-    rows: int32 [n, K]. targets: one sequence a case.
+    The divisor is the number of targets, not min(targets, k): libraries differ, the report states
+    it.
+
+    Raises: DataError if a case has no target, or k is below 1 or above places.depth; so all here.
     """
-    if rows.ndim != 2 or len(rows) != len(targets):
-        raise DataError(f"lists of shape {rows.shape} do not fit {len(targets)} target sets")
-    case = np.arange(len(rows), dtype=np.int64)[:, None]
-    width = 1 + max(rows.max(initial=0), targets.values.max(initial=0))
-    wanted = np.sort(targets.owners() * np.int64(width) + targets.values)
-    if len(wanted) == 0:
-        return np.zeros(rows.shape, np.bool_)
-    keys = case * width + rows
-    at = np.searchsorted(wanted, keys)
-    found: Mask = (wanted[np.minimum(at, len(wanted) - 1)] == keys) & (rows >= 0)
+    n_targets = _checked(places, k)
+    return _sums(_gains(places, np.arange(k + 1.0)), places) / n_targets
+
+
+def precision(places: Places, k: int) -> PerCase:
+    """Share of the k places that hold a target, [n_cases]; the divisor is k for short lists too."""
+    _checked(places, k)
+    return _sums(_gains(places, np.arange(k + 1.0)), places) / k
+
+
+def hit_rate(places: Places, k: int) -> PerCase:
+    """Chance that a target is among the first k, [n_cases]; 1 or 0 where nothing is tied.
+
+    Only one group of level items can be cut by k. With r targets among its s items, m of which are
+    in the list, all are missed with chance C(s - r, m) / C(s, m): a product over the targets.
+    """
+    _checked(places, k)
+    above, size = _wide(places)
+    cut = (above < k) & (above + size > k)
+    before = np.cumsum(cut.astype(np.int64)) - cut
+    nth = before - np.repeat(before[places.offsets[:-1]], np.diff(places.offsets))
+    left = size - nth  # items of the group that the targets before this one leave free
+    missed = np.where(cut, np.maximum(left - (k - above), 0) / np.maximum(left, 1), above >= k)
+    found: PerCase = 1 - np.multiply.reduceat(missed, places.offsets[:-1])
     return found
 
 
-def recall(hits: Mask, n_relevant: NDArray[np.int64], k: int) -> PerCase:
-    """Share of the case's relevant items among the first k, [n].
+def ndcg(places: Places, k: int) -> PerCase:
+    """Discounted gain of the first k over that of the best possible list, [n_cases].
 
-    hits: bool [n, K]. n_relevant: int64 [n], at least 1. The divisor is n_relevant, not
-    min(n_relevant, k): libraries differ, the report states it.
+    A target at place p (from 1) gains 1 / log2(p + 1); the best list has min(targets, k) of them
+    at its head.
 
-    Raises: DataError if a case has no relevant item or k is below 1.
-    """
-    shares: PerCase = _head(hits, n_relevant, k).sum(axis=1) / n_relevant
-    return shares
-
-
-def precision(hits: Mask, n_relevant: NDArray[np.int64], k: int) -> PerCase:
-    """Share of the k places that hold a relevant item, [n]; the divisor is k for short lists too.
-
-    Raises: DataError if a case has no relevant item or k is below 1.
-    """
-    shares: PerCase = _head(hits, n_relevant, k).sum(axis=1) / k
-    return shares
-
-
-def hit_rate(hits: Mask, n_relevant: NDArray[np.int64], k: int) -> PerCase:
-    """1 where a relevant item is among the first k, else 0, [n].
-
-    Raises: DataError if a case has no relevant item or k is below 1.
-    """
-    found: PerCase = np.any(_head(hits, n_relevant, k), axis=1).astype(np.float64)
-    return found
-
-
-def ndcg(hits: Mask, n_relevant: NDArray[np.int64], k: int) -> PerCase:
-    """Discounted gain of the first k over that of the best possible list, [n].
-
-    A relevant item at place p (from 1) gains 1 / log2(p + 1); the best list has
-    min(n_relevant, k) of them at its head.
-
-    Raises: DataError if a case has no relevant item or k is below 1.
     Source: Järvelin and Kekäläinen 2002, with binary gains.
     """
-    head = _head(hits, n_relevant, k)
-    gains = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(gains)[np.minimum(n_relevant, k) - 1]
-    shares: PerCase = (head @ gains[: head.shape[1]]) / ideal
-    return shares
+    n_targets = _checked(places, k)
+    total = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
+    best: PerCase = total[np.minimum(n_targets, k)]
+    return _sums(_gains(places, total), places) / best
 
 
-def mrr(hits: Mask, n_relevant: NDArray[np.int64], k: int) -> PerCase:
-    """1 / place of the first relevant item among the first k, else 0, [n].
+def mrr(places: Places, k: int) -> PerCase:
+    """1 / place of the first target among the first k, else 0, [n_cases].
 
-    Raises: DataError if a case has no relevant item or k is below 1.
+    With r targets among the s items of the first group that has any, the first one is its j-th
+    item with chance C(s - j, r - 1) / C(s, r).
     """
-    places = first_places(_head(hits, n_relevant, k))
-    return np.where(places > 0, 1 / np.abs(places), 0.0)
+    _checked(places, k)
+    above, size = _wide(places)
+    starts = places.offsets[:-1]
+    first = np.minimum.reduceat(above, starts)
+    leading = above == np.repeat(first, np.diff(places.offsets))
+    r = np.add.reduceat(leading.astype(np.int64), starts)
+    s = np.maximum.reduceat(np.where(leading, size, 0), starts)
+    found = np.where(first < k, r / s / (first + 1), 0.0)
+    at, a, chance, j = np.arange(len(places)), first, r / s, 1
+    while (open_ := (a + j < k) & (r + j <= s)).any():
+        at, a, r, s, chance = at[open_], a[open_], r[open_], s[open_], chance[open_]
+        chance = chance * (s - j - r + 1) / (s - j)
+        j += 1
+        found[at] += chance / (a + j)
+    return found
 
 
-def first_places(hits: Mask) -> Rows:
-    """Place of the first hit, from 1; -1 where there is none, [n]."""
-    if hits.shape[1] == 0:
-        return np.full(len(hits), -1, np.int32)
-    return np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, -1).astype(np.int32)
+def average_precision(places: Places, k: int) -> PerCase:
+    """Mean of the precision at each target's place, those behind k counting 0, [n_cases].
 
+    The divisor is min(targets, k), so that the best list has 1; RecTools divides by the number of
+    targets (or by k).
 
-def _head(hits: Mask, n_relevant: NDArray[np.int64], k: int) -> Mask:
-    if k < 1:
-        raise DataError(f"k must be at least 1, not {k}")
-    if len(hits) != len(n_relevant):
-        raise DataError(f"{len(hits)} lists but {len(n_relevant)} counts of relevant items")
-    empty = np.count_nonzero(n_relevant < 1)
-    if empty:
-        raise DataError(f"{empty} of {len(n_relevant)} cases have no relevant item: leave them out")
-    return hits[:, :k]
+    A target at the j-th place of a group that begins behind a items and b targets expects
+    b + 1 + (j - 1)(r - 1) / (s - 1) targets up to itself, where the group has r among its s items.
+    """
+    n_targets = _checked(places, k)
+    near = np.flatnonzero(places.above < k)
+    owner = np.repeat(np.arange(len(places)), n_targets)[near]
+    order = np.lexsort((places.above[near], owner))
+    owner, near = owner[order], near[order]
+    a, s = places.above[near].astype(np.int64), places.tied[near].astype(np.int64)
+    starts = run_starts(owner, a)
+    sizes = np.diff(starts, append=len(near))
+    ahead = np.repeat(starts - np.searchsorted(owner, owner[starts]), sizes)  # b
+    mates = np.repeat(sizes, sizes) - 1  # r - 1
+    reach = np.minimum(s, k - a)
+    harmonic = np.concatenate([[0], np.cumsum(1 / np.arange(1, k + 1))])
+    inverse = harmonic[a + reach] - harmonic[a]  # sum of 1 / (a + j) over j
+    among = mates * (reach - (a + 1) * inverse) / np.maximum(s - 1, 1)
+    gains = ((ahead + 1) * inverse + among) / s
+    return np.bincount(owner, gains, minlength=len(places)) / np.minimum(n_targets, k)
 
 
 METRICS: dict[str, Metric] = {
@@ -111,4 +127,34 @@ METRICS: dict[str, Metric] = {
     "mrr": mrr,
     "hit_rate": hit_rate,
     "precision": precision,
+    "map": average_precision,
 }
+
+
+def _checked(places: Places, k: int) -> NDArray[np.int64]:
+    """The number of targets of each case, at least 1."""
+    if not 1 <= k <= places.depth:
+        raise DataError(f"k must be in 1..{places.depth}, as far as the lists reach, not {k}")
+    n_targets = np.diff(places.offsets)
+    empty = np.count_nonzero(n_targets == 0)
+    if empty:
+        raise DataError(f"{empty} of {len(places)} cases have no target: leave them out")
+    return n_targets
+
+
+def _wide(places: Places) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`above` and `tied` in 64 bits, where NEVER + tied fits."""
+    return places.above.astype(np.int64), places.tied.astype(np.int64)
+
+
+def _gains(places: Places, total: NDArray[np.float64]) -> PerTarget:
+    """Expected gain of each target, where the first p places have `total[p]`, p in 0..k."""
+    above, size = _wide(places)
+    k = len(total) - 1
+    gains: PerTarget = (total[np.minimum(above + size, k)] - total[np.minimum(above, k)]) / size
+    return gains
+
+
+def _sums(values: PerTarget, places: Places) -> PerCase:
+    totals: PerCase = np.add.reduceat(values, places.offsets[:-1])
+    return totals

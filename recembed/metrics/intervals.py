@@ -17,7 +17,10 @@ MEMORY = 1 << 26  # bytes for draws and weights together
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the ends of its interval; the ends are nan where there is but one cluster."""
+    """A mean and the ends of its interval; the ends are nan where there is but one cluster.
+
+    All three are nan where there is no case.
+    """
 
     mean: float
     low: float
@@ -74,8 +77,9 @@ def bootstrap_columns(
 ) -> list[Interval]:
     """The interval of each column of values [n, m], all from the same resamples.
 
-    As many clusters as there are get drawn with replacement, each with all its cases; a resample's
-    mean is the sum of its values over the number of its cases (a ratio estimator, as both vary).
+    A nan leaves its case out of that column: it counts neither in the sum nor as a case. As many
+    clusters as there are get drawn with replacement, each with all its cases; a resample's mean is
+    the sum of its values over the number of its cases (a ratio estimator, as both vary).
     The interval runs between the (1 - level) / 2 quantiles of the resampled means.
 
     Raises: DataError if there is nothing to resample, or repeats or level make no sense.
@@ -83,21 +87,45 @@ def bootstrap_columns(
     """
     _check(values, clusters, repeats, level)
     _, of = np.unique(clusters, return_inverse=True)
-    sizes = np.bincount(of).astype(np.float64)
-    n = len(sizes)
-    sums = np.stack([np.bincount(of, column, minlength=n) for column in values.T], axis=1)  # [n, m]
-    means = sums.sum(axis=0) / sizes.sum()
-    if n == 1:
-        return [Interval(float(mean), float("nan"), float("nan")) for mean in means]
-    kinds, frequency = _distinct(np.column_stack([sums, sizes]))  # [kinds, m + 1]
+    missing = np.isnan(values)
+    partial = missing.any(axis=0)
+    counts = [np.bincount(of), *(np.bincount(of, ~column) for column in missing.T[partial])]
+    sizes = np.stack(counts, axis=1).astype(np.float64)  # [n, 1 + partial columns]
+    size = np.where(partial, np.cumsum(partial), 0)  # which of the sizes a column has, [m]
+    sums = np.stack(
+        [np.bincount(of, column, len(sizes)) for column in np.where(missing, 0, values).T], axis=1
+    )  # [n, m]
+    totals = _resampled(np.column_stack([sums, sizes]), seed, repeats)
+    m = values.shape[1]
+    with np.errstate(invalid="ignore"):
+        means = sums.sum(axis=0) / sizes.sum(axis=0)[size]
+        ratios = totals[:, :m] / totals[:, m:][:, size]
+    known = np.count_nonzero(sizes, axis=0)[size] > 1  # a cluster alone tells nothing of others
+    ends = [
+        _ends(column, level) if sure else (math.nan, math.nan)
+        for column, sure in zip(ratios.T, known, strict=True)
+    ]
+    return [Interval(float(mean), *both) for mean, both in zip(means, ends, strict=True)]
+
+
+def _resampled(rows: NDArray[np.float64], seed: int, repeats: int) -> NDArray[np.float64]:
+    """Sums over as many of the rows [n, m] as there are, drawn with replacement, [repeats, m]."""
+    kinds, frequency = _distinct(rows)
     generator = rng(seed, "bootstrap")
-    totals = np.empty((repeats, kinds.shape[1]))
+    totals = np.empty((repeats, rows.shape[1]))
     for block in blocks(repeats, 16 * len(kinds), MEMORY):
-        drawn = generator.multinomial(n, frequency / n, size=block.stop - block.start)
+        drawn = generator.multinomial(
+            len(rows), frequency / len(rows), size=block.stop - block.start
+        )
         totals[block] = drawn.astype(np.float64) @ kinds
-    resampled = totals[:, :-1] / totals[:, -1:]
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return [Interval(*map(float, ends)) for ends in zip(means, low, high, strict=True)]
+    return totals
+
+
+def _ends(resampled: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Where `level` of the resampled means lie; nan is a resample without a case."""
+    told = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(told, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _distinct(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -113,6 +113,47 @@ def test_a_single_cluster_has_a_mean_but_no_interval():
     assert bootstrap(np.array([0.0, 1.0]), np.array([4, 5]), seed=0).known
 
 
+def test_a_nan_leaves_its_case_out_of_its_own_column_only():
+    holes = VALUES.copy()
+    holes[RANDOM.random(300) < 0.3] = np.nan
+    holes[CLUSTERS < 5] = np.nan  # some clusters have nothing at all
+    found = bootstrap_columns(np.stack([VALUES, holes, VALUES], axis=1), CLUSTERS, seed=5)
+    assert found[0] == found[2]
+    assert found[1].mean == pytest.approx(np.nanmean(holes))
+    names = np.unique(CLUSTERS)
+    members = [holes[name == CLUSTERS] for name in names]
+    means = [
+        np.nanmean(np.concatenate([members[at] for at in draw]))
+        for draw in RANDOM.integers(0, len(names), (4000, len(names)))
+    ]
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert abs(found[1].low - low) < 0.08 * (high - low)
+    assert abs(found[1].high - high) < 0.08 * (high - low)
+
+
+def test_full_columns_are_as_if_no_other_had_holes():
+    holes = np.where(CLUSTERS % 3, VALUES, np.nan)
+    beside = bootstrap_columns(np.stack([VALUES, holes], axis=1), CLUSTERS, seed=5)[0]
+    alone = bootstrap(VALUES, CLUSTERS, seed=5)
+    assert beside.mean == pytest.approx(alone.mean)
+    assert abs(beside.low - alone.low) < 0.1 * (alone.high - alone.low)
+
+
+def test_columns_with_no_case_or_of_one_cluster_have_no_interval():
+    nothing, one = np.full(300, np.nan), np.where(CLUSTERS == 3, VALUES, np.nan)
+    empty, single = bootstrap_columns(np.stack([nothing, one], axis=1), CLUSTERS, seed=0)
+    assert np.isnan([empty.mean, empty.low, empty.high]).all()
+    assert single.mean == pytest.approx(VALUES[CLUSTERS == 3].mean())
+    assert not single.known
+
+
+def test_a_resample_without_a_case_of_a_column_is_left_out():
+    # Two of three clusters have the column: a resample of only the third (1 in 27) tells nothing.
+    values = np.array([[0.0], [1.0], [np.nan]])
+    found = bootstrap_columns(values, np.arange(3), seed=0)[0]
+    assert (found.mean, found.low, found.high) == (0.5, 0, 1)
+
+
 def test_an_interval_reads_as_people_write_it():
     assert str(Interval(0.12345, 0.1, 0.2)) == "0.1235 [0.1000, 0.2000]"
 
