@@ -16,7 +16,7 @@ from recembed.evaluation.answers import Answers, Measure, Yardsticks, ask
 from recembed.evaluation.cases import Cases
 from recembed.evaluation.comparisons import compared
 from recembed.evaluation.definitions import definitions
-from recembed.evaluation.slices import Division
+from recembed.evaluation.slices import Division, popularity_place
 from recembed.metrics.accuracy import METRICS, PerCase
 from recembed.metrics.beyond import coverage, gini
 from recembed.metrics.intervals import Interval, bootstrap, bootstrap_columns
@@ -232,11 +232,8 @@ def _curves(
 
 def _bias(answers: Mapping[str, Sequence[Answers]], cases: Cases, k: int) -> Bias:
     """Tenths of the training events by popularity of their items, and who lists them."""
-    events = cases.events
-    order = np.argsort(-events, kind="stable")
-    before = np.empty(len(events))
-    before[order] = np.cumsum(events[order]) - events[order]
-    group = np.minimum((before * GROUPS / max(int(events.sum()), 1)).astype(np.int64), GROUPS - 1)
+    n, place = cases.n_items, popularity_place(cases.events)
+    group = np.minimum((place * GROUPS).astype(np.int64), GROUPS - 1)
 
     def shares(weights: NDArray[np.int64]) -> tuple[float, ...]:
         sums = np.bincount(group, weights, minlength=GROUPS)
@@ -245,8 +242,8 @@ def _bias(answers: Mapping[str, Sequence[Answers]], cases: Cases, k: int) -> Bia
     edges = [100 * i // GROUPS for i in range(GROUPS + 1)]
     return Bias(
         labels=tuple(f"{low}-{high} %" for low, high in pairwise(edges)),
-        items=shares(np.ones(len(events), np.int64)),
-        targets=shares(np.bincount(cases.targets.values, minlength=len(events))),
+        items=shares(np.ones(n, np.int64)),
+        targets=shares(np.bincount(cases.targets.values, minlength=n)),
         models={name: shares(seeds[0].counts[k]) for name, seeds in answers.items()},
     )
 

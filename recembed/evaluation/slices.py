@@ -30,6 +30,14 @@ class Division:
     groups: dict[str, Mask]
 
 
+def popularity_place(events: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of all events that belong to more popular items, [n_items]: 0 is the most popular."""
+    order = np.argsort(-events, kind="stable")
+    before = np.empty(len(events))
+    before[order] = np.cumsum(events[order]) - events[order]
+    return before / max(int(events.sum()), 1)
+
+
 def divisions(cases: Cases, log: Log, columns: Sequence[str] = ()) -> list[Division]:
     """The divisions that every report has, and one for each column named.
 
@@ -57,12 +65,8 @@ def _history_length(cases: Cases) -> Division:
 
 
 def _item_popularity(cases: Cases) -> Division:
-    events = cases.events
-    order = np.argsort(-events, kind="stable")
-    before = np.empty(len(events))
-    before[order] = np.cumsum(events[order]) - events[order]
-    share = before[cases.targets.values] / max(int(events.sum()), 1)
-    cold = events[cases.targets.values] == 0
+    share = popularity_place(cases.events)[cases.targets.values]
+    cold = cases.events[cases.targets.values] == 0
     return Division(
         "popularity of the item",
         "targets",

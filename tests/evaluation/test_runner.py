@@ -13,17 +13,22 @@ from recembed.data.interactions import build
 from recembed.data.log import Log
 from recembed.data.split import split
 from recembed.errors import DataError
+from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
-from recembed.report.document import Report
 from recembed.evaluation.runner import evaluate
 from recembed.metrics.accuracy import METRICS
 from recembed.metrics.intervals import bootstrap
 from recembed.protocols import Ranker, TopK
+from recembed.report.document import Report
 
 
-def ranked(scores, k, exclude):
+def ranked(scores, k, exclude, allow):
     """The k best rows of each line of scores, smaller rows first among equals."""
     scores = scores.astype(np.float32)
+    if allow is not None:
+        barred = np.ones(scores.shape, bool)
+        barred[allow.owners(), allow.values] = False
+        scores[barred] = -np.inf
     if exclude is not None:
         scores[exclude.owners(), exclude.values] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -47,7 +52,7 @@ class Popularity:
     def top_k(self, histories, k, *, exclude=None, allow=None):
         self.asked.append(histories.n_users)
         scores = np.where(self.known, self.counts, -np.inf)
-        return ranked(np.tile(scores, (histories.n_users, 1)), k, exclude)
+        return ranked(np.tile(scores, (histories.n_users, 1)), k, exclude, allow)
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Recency:
         scores = np.zeros((histories.n_users, self.n_items))
         places = np.arange(len(histories)) + 1  # later events overwrite earlier ones
         scores[histories.events.owners(), histories.rows] = places
-        return ranked(scores, k, exclude)
+        return ranked(scores, k, exclude, allow)
 
 
 def log_of(rows):
@@ -102,7 +107,7 @@ def test_a_worked_example_with_repeats():
     # Targets: u c, v a, w d. Popular lists a, b for all: only v is found, at place 1.
     # Recent: u has b, a, then c; v has b, a; w has a, then b, c, d.
     found, rankers = tiny()
-    report = evaluate(rankers, found, ks=(1, 2, 4), repeats=True)
+    report = evaluate(rankers, found, Measure(True, (1, 2, 4)))
     means = {name: {m: i.mean for m, i in each.items()} for name, each in report.models.items()}
     third = pytest.approx(1 / 3)
     assert [means["popular"][f"recall@{k}"] for k in (1, 2, 4)] == [third] * 3
@@ -123,7 +128,7 @@ def test_a_worked_example_with_repeats():
 
 def test_without_repeats_the_history_is_excluded_and_barred_targets_are_told():
     found, rankers = tiny()
-    report = evaluate(rankers, found, ks=(2,), repeats=False)
+    report = evaluate(rankers, found, Measure(False, (2,)))
     # v has a in the history: it cannot be listed. u gets c, d; w gets b, c of the untouched.
     assert report.ranks["recent"].tolist() == [1, -1, -1]
     assert report.counts["targets_excluded"] == 1
@@ -135,19 +140,19 @@ def test_ties_at_the_end_of_the_list_are_told():
     found, rankers = tiny()
     # Popular at 1: a alone has 3. Recent at 3: u has its c after b, a tied with d; v b, a, then
     # c tied with d; w a, then b, c, d tied.
-    assert evaluate(rankers, found, ks=(1,), repeats=True).details["popular"]["tied_share"] == 0
-    assert evaluate(rankers, found, ks=(3,), repeats=True).details["recent"]["tied_share"] == 1
+    assert evaluate(rankers, found, Measure(True, (1,))).details["popular"]["tied_share"] == 0
+    assert evaluate(rankers, found, Measure(True, (3,))).details["recent"]["tied_share"] == 1
     silent = Spoiled(rankers["recent"], tied=-1)
-    report = evaluate({"silent": silent}, found, ks=(3,), repeats=True)
+    report = evaluate({"silent": silent}, found, Measure(True, (3,)))
     assert report.details["silent"]["tied_share"] is None
     assert "unknown" in report.to_markdown()
 
 
 def test_blocks_change_nothing_but_the_number_of_questions():
     found, rankers = habitual()
-    whole = evaluate(rankers, found, ks=(5, 10), repeats=True)
+    whole = evaluate(rankers, found, Measure(True, (5, 10)))
     assert rankers["popular"].asked == [60]
-    parts = evaluate(rankers, found, ks=(5, 10), repeats=True, memory=8000)
+    parts = evaluate(rankers, found, Measure(True, (5, 10), memory=8000))
     assert len(rankers["popular"].asked) > 5
     assert parts.models == whole.models
     assert all((parts.ranks[name] == whole.ranks[name]).all() for name in rankers)
@@ -155,7 +160,7 @@ def test_blocks_change_nothing_but_the_number_of_questions():
 
 def test_a_planted_habit_is_found_and_the_interval_excludes_zero():
     found, rankers = habitual()
-    report = evaluate(rankers, found, ks=(3, 10), repeats=True)
+    report = evaluate(rankers, found, Measure(True, (3, 10)))
     (comparison,) = report.comparisons
     assert (comparison.leader, comparison.other) == ("recent", "popular")
     means = [report.models[name]["recall@3"].mean for name in ("recent", "popular")]
@@ -170,19 +175,19 @@ def test_a_planted_habit_is_found_and_the_interval_excludes_zero():
 def test_equal_models_cannot_be_told_apart():
     found, rankers = habitual()
     twins = {"one": rankers["recent"], "two": rankers["recent"]}
-    assert "one and two cannot be told apart" in evaluate(twins, found, repeats=True).verdict
+    assert "one and two cannot be told apart" in evaluate(twins, found, Measure(True)).verdict
 
 
 def test_a_single_model_has_a_verdict_too():
     found, rankers = habitual()
-    report = evaluate({"only": rankers["recent"]}, found, ks=(3,), repeats=True)
+    report = evaluate({"only": rankers["recent"]}, found, Measure(True, (3,)))
     assert report.verdict.startswith(f"only has recall@3 {report.models['only']['recall@3']}")
 
 
 def test_cases_of_one_user_have_no_interval():
     log = log_of([("u", item, at) for at, item in enumerate("abcab")])
     found = cases(split(log, "last:2"))
-    report = evaluate({"a": Recency(3), "b": Recency(3)}, found, ks=(2,), repeats=True)
+    report = evaluate({"a": Recency(3), "b": Recency(3)}, found, Measure(True, (2,)))
     assert "one user has no interval" in report.verdict
     assert json.loads(report.to_json())["models"]["a"]["recall@2"]["low"] is None
     assert math.isnan(Report.from_json(report.to_json()).models["a"]["recall@2"].low)
@@ -190,7 +195,7 @@ def test_cases_of_one_user_have_no_interval():
 
 def test_k_above_the_catalogue_is_cut_and_noted():
     found, rankers = tiny()
-    report = evaluate(rankers, found, ks=(2, 10, 50), repeats=True)
+    report = evaluate(rankers, found, Measure(True, (2, 10, 50)))
     assert report.ks == (2, 4)
     assert "k 10, 50 cut to the 4 items" in report.notes[0]
     assert "recall@4" in report.models["popular"]
@@ -200,18 +205,18 @@ def test_k_above_the_catalogue_is_cut_and_noted():
 def test_k_below_one_is_refused(ks):
     found, rankers = tiny()
     with pytest.raises(DataError, match="k must be at least 1"):
-        evaluate(rankers, found, ks=ks, repeats=True)
+        evaluate(rankers, found, Measure(True, ks))
 
 
 def test_no_model_and_no_case_are_refused():
     found, rankers = tiny()
     with pytest.raises(DataError, match="no model"):
-        evaluate({}, found, repeats=True)
+        evaluate({}, found, Measure(True))
     lonely = cases(split(log_of([("u", "a", 0), ("v", "a", 1)]), "users:0.5"))
     with pytest.raises(DataError, match=r"users:0\.5 leaves no case .*users_of_one_event 1"):
-        evaluate(rankers, lonely, repeats=True)
+        evaluate(rankers, lonely, Measure(True))
     with pytest.raises(DataError, match="recent ranks 9 items, the cases have 4"):
-        evaluate({"recent": Recency(9)}, found, repeats=True)
+        evaluate({"recent": Recency(9)}, found, Measure(True))
 
 
 @dataclass
@@ -228,7 +233,7 @@ class Spoiled:
         return self.ranker.known
 
     def top_k(self, histories, k, *, exclude=None, allow=None):
-        top = self.ranker.top_k(histories, k, exclude=exclude)
+        top = self.ranker.top_k(histories, k, exclude=exclude, allow=allow)
         rows = top.rows[:, : self.width].copy()
         if self.rows is not None:
             rows[:, :2] = self.rows
@@ -249,7 +254,7 @@ class Spoiled:
 def test_a_ranker_that_breaks_its_promise_is_refused(spoil, match):
     found, rankers = tiny()
     with pytest.raises(DataError, match=match):
-        evaluate({"bad": Spoiled(rankers["recent"], **spoil)}, found, ks=(2,), repeats=False)
+        evaluate({"bad": Spoiled(rankers["recent"], **spoil)}, found, Measure(False, (2,)))
 
 
 def test_only_the_rest_of_the_basket_is_excluded_where_things_come_back():
@@ -267,11 +272,11 @@ def test_only_the_rest_of_the_basket_is_excluded_where_things_come_back():
         )
     )
     found = cases(split(log, "groups:1970-01-01T00:00:05"))
-    report = evaluate({"recent": Recency(2)}, found, ks=(1,), repeats=True)
+    report = evaluate({"recent": Recency(2)}, found, Measure(True, (1,)))
     assert report.models["recent"]["recall@1"].mean == 1  # the rest is latest, yet not listed
     assert report.counts["targets_excluded"] == 0
     assert "rest of the basket" in report.definitions["exclusion"]
-    strict = evaluate({"recent": Recency(2)}, found, ks=(1,), repeats=False)
+    strict = evaluate({"recent": Recency(2)}, found, Measure(False, (1,)))
     assert strict.models["recent"]["recall@1"].mean == 0
     assert strict.counts["targets_excluded"] == 1
 

@@ -1,0 +1,130 @@
+"""Groups of cases and targets, from histories, popularity and columns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from recembed.data.catalogue import Catalogue
+from recembed.data.interactions import build
+from recembed.data.log import Log
+from recembed.data.split import split
+from recembed.errors import DataError
+from recembed.evaluation.cases import cases
+from recembed.evaluation.slices import divisions
+
+# Users u0..u5 touch item 0, then 1, 2, ... up to their own number + 1; the last is held out.
+LENGTHS = (1, 2, 3, 4, 5, 6)
+KINDS = [["a"], ["a", "b"], ["b"], None, ["c"], [], ["a"]]
+
+
+def log(users=None, **items):
+    rows = [(f"u{user}", item, item) for user, n in enumerate(LENGTHS) for item in range(n + 1)]
+    user, item, time = (np.array(column) for column in zip(*rows, strict=True))
+    events = build(pa.array(user), pa.array(item), sort_key=time, time=time, order="time")
+    table = Catalogue(events.items, pa.table(items)) if items else None
+    people = Catalogue(events.users, pa.table(users)) if users else None
+    return Log(events, table, people)
+
+
+def divided(of, *columns):
+    asked = cases(split(of, "last:1"))
+    return asked, {each.by: each for each in divisions(asked, of, columns)}
+
+
+def test_history_lengths_fall_into_their_groups():
+    asked, found = divided(log())
+    groups = found["history length"].groups
+    assert asked.history_sizes.tolist() == list(LENGTHS)
+    assert groups["0"].sum() == 0
+    assert groups["1-4"].tolist() == [True] * 4 + [False] * 2
+    assert groups["5-9"].tolist() == [False] * 4 + [True] * 2
+    assert sum(group.astype(int) for group in groups.values()).tolist() == [1] * 6
+
+
+def test_targets_are_grouped_by_the_events_of_their_items():
+    # Trained on: item 0 six times, then 5, 4, 3, 2, 1 times; item 6 never. 21 events: the head are
+    # items before which less than 7 lie (0, 1), the middle less than 14 (2), the tail the rest.
+    _, found = divided(log())
+    groups = found["popularity of the item"].groups
+    assert {label: np.flatnonzero(mask).tolist() for label, mask in groups.items()} == {
+        "head (a third of the events)": [0],
+        "middle": [1],
+        "tail": [2, 3, 4],
+        "never trained on": [5],
+    }
+
+
+def test_a_list_column_puts_a_target_into_each_of_its_values():
+    _, found = divided(log(kind=KINDS), "kind")
+    groups = found["item kind"].groups
+    assert {label: np.flatnonzero(mask).tolist() for label, mask in groups.items()} == {
+        "a": [0, 5],  # targets are items 1..6
+        "b": [0, 1],
+        "c": [3],
+    }
+
+
+def test_a_column_of_many_numbers_is_cut_into_quarters():
+    years = [1990, 1991, 1992, 1993, 1994, 1995, None]
+    of = log(year=years)
+    asked = cases(split(of, "last:1"))
+    many = replace(of, items=Catalogue(of.interactions.items, pa.table({"year": years})))
+    (found,) = (each for each in divisions(asked, many, ["year"]) if each.by == "item year")
+    assert list(found.groups) == ["1991", "1992", "1993", "1994", "1995"]  # few: each its own
+    numbers = {"age": list(range(20, 20 + len(LENGTHS)))}
+    _, grouped = divided(log(users=numbers), "user:age")
+    assert (
+        sum(group.astype(int) for group in grouped["user age"].groups.values()).tolist() == [1] * 6
+    )
+
+
+def test_numbers_beyond_a_dozen_become_quarters():
+    n = 40
+    time = np.arange(2 * n)
+    user = np.repeat(np.arange(n), 2)
+    events = build(pa.array(user), pa.array(time % 2), sort_key=time, time=time, order="time")
+    of = Log(events, None, Catalogue(events.users, pa.table({"age": np.arange(n) * 1.5})))
+    asked = cases(split(of, "last:1"))
+    groups = next(each for each in divisions(asked, of, ["age"]) if each.by == "user age").groups
+    assert list(groups) == ["0 to 13.5", "15 to 28.5", "30 to 43.5", "45 to 58.5"]
+    assert [int(mask.sum()) for mask in groups.values()] == [10, 10, 10, 10]
+
+
+def test_rare_values_are_one_group():
+    n = 30
+    time = np.arange(2 * n)
+    user = np.repeat(np.arange(n), 2)
+    events = build(pa.array(user), pa.array(time % 2), sort_key=time, time=time, order="time")
+    city = ["big"] * 12 + [f"c{i}" for i in range(n - 12)]
+    of = Log(events, None, Catalogue(events.users, pa.table({"city": city})))
+    asked = cases(split(of, "last:1"))
+    groups = next(each for each in divisions(asked, of, ["city"]) if each.by == "user city").groups
+    assert len(groups) == 12
+    assert next(iter(groups)) == "big"
+    assert groups["8 others"].sum() == 8
+
+
+@pytest.mark.parametrize(
+    ("column", "match"),
+    [
+        ("kinds", "no column 'kinds' to slice by; there is item:kind, user:kind"),
+        ("kind", "both tables have a column 'kind': say item:kind or user:kind"),
+        ("item:empty", "no column 'item:empty'"),
+    ],
+)
+def test_a_column_that_is_not_there_is_refused(column, match):
+    with pytest.raises(DataError, match=match):
+        divided(log(users={"kind": ["x"] * 6}, kind=KINDS), column)
+
+
+def test_a_column_without_values_is_refused():
+    nothing = pa.array([None] * 7, pa.string())
+    with pytest.raises(DataError, match="no target has a value in column 'shade'"):
+        divided(log(shade=nothing), "shade")
+
+
+def test_no_table_no_column():
+    with pytest.raises(DataError, match="no table of items or users"):
+        divided(log(), "kind")
