@@ -127,6 +127,46 @@ def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
     return found
 
 
+def searched(owner: Any, given: Mapping[str, str]) -> dict[str, Space]:
+    """The spaces of `owner`, with those in `given` in their place.
+
+    given: by dotted name, values ("64,128") or a range ("0.01..0.1"; "0.01..0.1:log").
+
+    Raises: DataError for a space that nothing can be drawn from, or that leaves the field's range.
+    """
+    return spaces(owner) | {name: _space(owner, name, text) for name, text in given.items()}
+
+
+def _space(owner: Any, name: str, text: str) -> Space:
+    def read(part: str) -> Any:
+        return flat(change(owner, {name: part}))[name]
+
+    if isinstance(flat(owner).get(name), tuple):
+        raise DataError(f"{name} is a list of text, which cannot be searched: fix it")
+    ends, _, scale = text.partition(":")
+    low, dots, high = ends.partition("..")
+    if not dots:
+        return Choices(tuple(dict.fromkeys(read(part.strip()) for part in text.split(","))))
+    found = Range(read(low.strip()), read(high.strip()), log=scale == "log")
+    wrong = _not_drawn(found, scale)
+    if wrong:
+        raise DataError(f"{name} cannot be searched in {text!r}: {wrong}")
+    return found
+
+
+def _not_drawn(found: Range, scale: str) -> str | None:
+    """Why no number can be drawn, None if one can."""
+    if not all(type(end) in (int, float) for end in (found.low, found.high)):
+        return "its ends are no numbers: name its values (a,b,c)"
+    if scale not in ("", "log"):
+        return f"there is no scale {scale!r}: write :log, or nothing"
+    if found.low > found.high:
+        return f"{found.low} is above {found.high}"
+    if found.log and found.low <= 0:
+        return "a logarithm needs ends above 0"
+    return None
+
+
 def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") -> T:
     """A copy with values set by (dotted) name or nested mapping; text is read as the field's type.
 

@@ -20,6 +20,7 @@ from recembed.settings import (
     flat,
     log_between,
     one_of,
+    searched,
     setting,
     spaces,
 )
@@ -167,6 +168,9 @@ class Part:
     decay: float = setting(1.0, "a share", low=0.0, high=1.0, search=between(0.5, 1.0))
     past: float = setting(1.0, "a factor", low=0.0, search=log_between(0.1, 1.0, needs="group"))
 
+    def __post_init__(self):
+        check(self)
+
 
 @dataclass(frozen=True)
 class Searched:
@@ -174,6 +178,9 @@ class Searched:
     kind: Literal["red", "green"] = setting("red", "a colour", search=one_of("red", "green"))
     threads: int = setting(1, "nothing to choose", low=1)
     part: Part = setting(Part(), "a part")
+
+    def __post_init__(self):
+        check(self)
 
 
 def test_spaces_are_named_as_the_settings_are_and_fixed_fields_have_none():
@@ -201,3 +208,51 @@ def test_every_space_of_a_model_lies_in_its_fields_range_and_holds_the_default(n
             assert space.low <= now[field] <= space.high, field
             assert not (space.log and space.low <= 0), field
             assert space.low < space.high, field
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "space"),
+    [
+        ("size", "8,16, 8", Choices((8, 16))),
+        ("size", "7", Choices((7,))),
+        ("size", "2..9", Range(2, 9)),
+        ("size", "2..9:log", Range(2, 9, log=True)),
+        ("size", "3..3", Range(3, 3)),
+        ("threads", "1,2", Choices((1, 2))),
+        ("kind", "green", Choices(("green",))),
+        ("part.decay", "0..1", Range(0.0, 1.0)),
+        ("part.past", "1e-2..10:log", Range(0.01, 10.0, log=True)),
+    ],
+)
+def test_a_space_is_given_as_text_and_takes_the_place_of_the_models_own(name, text, space):
+    assert searched(Searched(), {name: text}) == spaces(Searched()) | {name: space}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"size": "9..2"}, "size cannot be searched in '9..2': 9 is above 2"),
+        ({"size": "2..9:lin"}, "in '2..9:lin': there is no scale 'lin': write :log, or nothing"),
+        ({"part.decay": "0..1:log"}, "in '0..1:log': a logarithm needs ends above 0"),
+        ({"kind": "red..green"}, "its ends are no numbers: name its values (a,b,c)"),
+        ({"size": "few..9"}, "size is of type int, 'few' is not"),
+        ({"size": "1.5,2"}, "size is of type int, '1.5' is not"),
+        ({"size": ""}, "size is of type int, '' is not"),
+        ({"size": "2.."}, "size is of type int, '' is not"),
+        ({"size": "0..4"}, "size must be at least 1, not 0"),
+        ({"part.decay": "0.5..1.5"}, "decay must be at most 1.0, not 1.5"),
+        ({"part.decay": "nan..1"}, "decay must be a finite number, not nan"),
+        ({"kind": "red,blue"}, "kind is one of red, green, not 'blue'"),
+        ({"sise": "1,2"}, "no hyperparameter 'sise'; there is size"),
+        ({"part": "1,2"}, "part has parts: set them as part.PART=VALUE"),
+    ],
+)
+def test_a_space_that_cannot_be_sampled_is_one_clear_line(given, message):
+    with pytest.raises(DataError) as error:
+        searched(Searched(), given)
+    assert str(error.value).endswith(message)
+
+
+def test_a_list_of_text_is_not_searched():
+    with pytest.raises(DataError, match="names is a list of text, which cannot be searched"):
+        searched(Outer(), {"names": "a,b"})
