@@ -260,7 +260,9 @@ def _then(past: Interactions, now: Interactions) -> Interactions:
         group = np.concatenate([group, now.group])
     if weight is not None:
         weight = np.concatenate([weight, np.ones(len(now), np.float32)])
-    return replace(past, events=events, group=group, weight=weight, time=None, order="position")
+    return replace(
+        past, events=events, group=group, weight=weight, time=None, part=None, order="position"
+    )
 
 
 def _listed(ids: Iterable[Id], what: str) -> list[Id]:

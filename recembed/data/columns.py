@@ -17,6 +17,15 @@ USUAL = {  # letters and digits only, the likeliest first
     "title": "title name itemname productname productdescription movietitle producttitle",
 }
 
+PART_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+}
+FILE_PART = "part (file name)"  # the column that a folder of train.*, valid.* and test.* has
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -24,7 +33,8 @@ class Columns:
 
     user, item: needed in every log. time, position: what orders events. weight, group: a number an
     event, and its basket or session; taken only when named. item_id: id column of the item table.
-    title: what people read in the item table; "a+b" joins columns with a space.
+    title: what people read in the item table; "a+b" joins columns with a space. part: train, valid
+    or test, an event; where not named, the files' names say it, if they do.
     """
 
     user: str | None = None
@@ -33,6 +43,7 @@ class Columns:
     position: str | None = None
     weight: str | None = None
     group: str | None = None
+    part: str | None = None
     item_id: str | None = None
     title: str | None = None
 
@@ -55,11 +66,12 @@ class Columns:
             position=find("position", self.position, there, source) if guess else None,
             weight=_named("weight", self.weight, there, source),
             group=_named("group", self.group, there, source),
+            part=_named("part", self.part, there, source) or _there(FILE_PART, there),
         )
 
     def read(self) -> list[str]:
         """The columns a log is made of, each once."""
-        mine = (self.user, self.item, self.time, self.position, self.weight, self.group)
+        mine = (self.user, self.item, self.time, self.position, self.weight, self.group, self.part)
         return list(dict.fromkeys(name for name in mine if name is not None))
 
 
@@ -96,6 +108,10 @@ def _named(role: str, name: str | None, there: Sequence[str], source: str) -> st
     if name is not None and name not in there:
         raise DataError(f"{source} has no column {name!r} for {role}; {_has(there, role)}")
     return name
+
+
+def _there(name: str, there: Sequence[str]) -> str | None:
+    return name if name in there else None
 
 
 def _has(there: Sequence[str], role: str) -> str:

@@ -1,4 +1,4 @@
-"""The columns of a log, read and checked: ids, times, positions, weights, groups."""
+"""The columns of a log, read and checked: ids, times, positions, weights, groups, parts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recembed.arrays import Times, Vectors
-from recembed.data.columns import Columns
+from recembed.data.columns import PART_NAMES, Columns
 from recembed.data.files import Table
 from recembed.data.ids import IdColumn
-from recembed.data.interactions import Interactions, Order, build
+from recembed.data.interactions import PARTS, Interactions, Order, build
 from recembed.data.times import parse_times
 from recembed.errors import DataError
 
@@ -28,6 +28,7 @@ class Events:
     sort_key: NDArray[np.int64] | None
     time: Times | None
     weight: Vectors | None
+    part: NDArray[np.uint8] | None
     order: Order
 
     @classmethod
@@ -54,6 +55,7 @@ class Events:
             sort_key,
             time,
             _numbers(table, data, named.weight).astype(np.float32) if named.weight else None,
+            _parts(table, data, named.part) if named.part else None,
             order,
         )
 
@@ -66,6 +68,7 @@ class Events:
             time=self.time,
             weight=self.weight,
             group_ids=self.group.ids if self.group else None,
+            part=self.part,
             order=self.order,
         )
 
@@ -109,6 +112,29 @@ def _numbers(table: Table, data: pa.Table, name: str) -> NDArray[np.float64]:
             f"up to {LARGEST:.0e} (nor are {len(wrong) - 1} others of {len(values)})"
         )
     return values
+
+
+def _parts(table: Table, data: pa.Table, name: str) -> NDArray[np.uint8]:
+    """The code of each event's part.
+
+    Raises: DataError naming the line of the first value that is no part.
+    """
+    column = data.column(name)
+    try:
+        encoded = column.cast(pa.string()).combine_chunks().dictionary_encode("encode")
+    except pa.ArrowException as error:
+        raise DataError(f"{table.name}: {name} is {column.type}, not text (train, test)") from error
+    words = encoded.dictionary.to_pylist()
+    said = [PART_NAMES.get(str(word).strip().lower()) for word in words]
+    wrong = [at for at, part in enumerate(said) if part is None]
+    of = np.asarray(encoded.indices, np.int64)
+    if wrong:
+        rows = np.flatnonzero(np.isin(of, wrong))
+        raise DataError(
+            f"{table.where(int(rows[0]))}: {name} {words[of[rows[0]]]!r} is not one of "
+            f"{', '.join(PART_NAMES)} (nor are {len(rows) - 1} others of {len(of)})"
+        )
+    return np.array([PARTS[part] for part in said if part], np.uint8)[of]
 
 
 def _number(value: object) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from recembed.data.vocabulary import Vocabulary, id_array
 from recembed.errors import DataError
 
 Order: TypeAlias = Literal["time", "position"] | None
+PARTS = {"train": 0, "valid": 1, "test": 2}  # the codes of a log's parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,8 @@ class Interactions:
 
     events: one sequence of item rows a user, [n_users] sequences over [n] events.
     time: Unix seconds, [n]. weight: [n]. group: code of the basket or session, int64 [n]; codes are
-    unique across users. order says what the order is worth: by "time", by "position", or None.
+    unique across users. part: which of PARTS the log itself puts an event in, uint8 [n].
+    order says what the order is worth: by "time", by "position", or None.
     """
 
     users: Vocabulary
@@ -33,6 +35,7 @@ class Interactions:
     time: Times | None = None
     weight: Vectors | None = None
     group: NDArray[np.int64] | None = None
+    part: NDArray[np.uint8] | None = None
     order: Order = None
 
     def __post_init__(self) -> None:
@@ -62,7 +65,7 @@ class Interactions:
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """The aligned columns that are there."""
-        named = {"time": self.time, "weight": self.weight, "group": self.group}
+        named = {"time": self.time, "weight": self.weight, "group": self.group, "part": self.part}
         return {name: column for name, column in named.items() if column is not None}
 
     def counts(self) -> NDArray[np.int64]:
@@ -146,12 +149,11 @@ def build(
     item_ids: pa.Array | pa.ChunkedArray,
     *,
     sort_key: NDArray[np.int64] | None = None,
-    time: Times | None = None,
-    weight: Vectors | None = None,
     group_ids: pa.Array | pa.ChunkedArray | None = None,
     order: Order = None,
+    **columns: NDArray[Any] | None,
 ) -> Interactions:
-    """Interactions from columns in file order.
+    """Interactions from columns in file order; columns: time, weight and part, [n] each.
 
     Users and items get rows in order of first appearance. Events are sorted by user, then by
     `sort_key` [n] (none: file order), then group, then file order.
@@ -176,7 +178,6 @@ def build(
         if group_ids is not None:
             _check_groups(group_runs, user_runs, users)
         at = _sorting(user_runs, group_runs, starts, sizes, sort_key)
-        columns = {"time": time, "weight": weight}
         there = {name: column for name, column in columns.items() if column is not None}
         moving = {name: beside.submit(np.take, column, at) for name, column in there.items()}
         group = None if group_ids is None else np.repeat(group_runs, sizes)[at].astype(np.int64)
@@ -184,7 +185,7 @@ def build(
         item_codes, items = numbering.result()
         events = Sequences(item_codes.take(at), offsets_of(events_of))
         moved = {name: column.result() for name, column in moving.items()}
-    return Interactions(users, items, events, group=group, order=order, **moved)  # type: ignore[arg-type]
+    return Interactions(users, items, events, group=group, order=order, **moved)
 
 
 @dataclass(frozen=True, eq=False)

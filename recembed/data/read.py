@@ -4,6 +4,7 @@ What is read, told from the file itself:
 
 - CSV and TSV with a header, plain or compressed (.gz, .bz2, .zst)
 - Parquet: a file, or a folder of parts
+- a folder of train.*, valid.* and test.*: one log that knows the part of each event
 - MovieLens without a header: `u.data` (tabs), `ratings.dat`, `movies.dat`, `users.dat` (`::`)
 - RecBole: `.inter`, `.item`, `.user` with typed headers (`user_id:token`)
 - pyarrow tables, pandas frames
@@ -21,9 +22,10 @@ from recembed.data import cards
 from recembed.data.columns import Columns
 from recembed.data.descriptions import describe
 from recembed.data.events import Events
-from recembed.data.files import Source, open_table
+from recembed.data.files import Source
 from recembed.data.filters import collapse, core
 from recembed.data.log import Log
+from recembed.data.part_files import open_log
 from recembed.errors import DataError
 
 DATASET = "dataset:"
@@ -53,7 +55,7 @@ def read_log(
     if min_user < 1 or min_item < 1:
         raise DataError(f"min_user and min_item are at least 1, not {min_user} and {min_item}")
     source, items, users, columns = _located(source, items, users, columns)
-    table = open_table(source)
+    table = open_log(source)
     named = columns.of_log(table.columns, table.name)
     events = Events.read(table, named)
     item_ids, about_items = describe(items, "item", columns, events.item)

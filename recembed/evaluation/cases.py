@@ -1,6 +1,5 @@
 """Questions that held-out events ask: given this history, which item comes next?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -8,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed.arrays import Mask, Offsets, Rows, offsets_of, ranges, stable_order
+from recembed.data.cuts import last_events
 from recembed.data.interactions import Interactions
+from recembed.data.rules import Rule
 from recembed.data.sequences import Sequences
-from recembed.data.split import Part, Rule, Split, last_events
+from recembed.data.split import Part, Split
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.seed import rng
@@ -124,20 +125,20 @@ class _Units:
 def cases(split: Split, on: Part = "test", *, seed: int = 0) -> Cases:
     """The cases of a held-out part.
 
-    last:N and time rules: a case a user; the history is all that may be trained on, the targets are
-    the held-out items. users rules: a case a held-out user; the target is the last event's item
-    (among equal times, or where the log has no order, one drawn by `seed`). groups rules: a case a
-    basket of at least two items; one item drawn by `seed` is hidden, the history is what may be
-    trained on and came before the basket (all of it where the log has no order), then the rest of
-    the basket.
+    users rules: a case a held-out user; the target is the last event's item, or those of the last
+    share that the rule names (at least one, never all; among equal times, or where the log has no
+    order, drawn by `seed`). groups rules: a case a basket of at least two items; one item drawn by
+    `seed` is hidden, the history is what may be trained on and came before the basket (all of it
+    where the log has no order), then the rest of the basket. The other rules: a case a user; the
+    history is all that may be trained on, the targets are the held-out items.
 
     Raises: DataError if the split has no such part.
     """
     code = split.code(on)
-    rule = split.valid_rule if on == "valid" and split.valid_rule else split.test_rule
+    rule = split.rule(on)
     events = split.log.interactions
     held, fitted = np.flatnonzero(split.part == code), np.flatnonzero(split.part < code)
-    units = UNITS[rule.kind](events, held, rng(seed, "cases", on))
+    units = _units(events, held, rule, rng(seed, "cases", on))
     given = Sequences(events.rows[units.given], units.given_offsets)
     start = np.searchsorted(fitted, events.events.offsets[units.owner])
     past = np.searchsorted(fitted, units.until) - start
@@ -156,6 +157,7 @@ def cases(split: Split, on: Part = "test", *, seed: int = 0) -> Cases:
         "test_rule": str(split.test_rule),
         "valid_rule": str(split.valid_rule) if split.valid_rule else None,
         "evaluated_on": on,
+        "moments": dict(split.moments),
         "split_seed": split.seed,
         "case_seed": seed,
         "data": events.fingerprint(),
@@ -177,38 +179,58 @@ def cases(split: Split, on: Part = "test", *, seed: int = 0) -> Cases:
     )
 
 
-def _whole(events: Interactions, held: Positions, _: np.random.Generator) -> _Units:
+def _units(
+    events: Interactions, held: Positions, rule: Rule, generator: np.random.Generator
+) -> _Units:
+    match rule.kind:
+        case "users":
+            return _last(events, held, rule.second, generator)
+        case "groups":
+            return _hidden(events, held, generator)
+        case _:
+            return _whole(events, held)
+
+
+def _whole(events: Interactions, held: Positions) -> _Units:
     """A case a user: all held-out items are targets."""
-    owner = events.events.owners()[held].astype(np.int64)
-    pairs = np.unique(owner * events.n_items + events.rows[held])
-    owners, sizes = np.unique(pairs // events.n_items, return_counts=True)
+    owner, targets = _distinct(events.events.owners()[held], events.rows[held], events.n_items)
     return _Units(
-        owner=owners.astype(np.int32),
-        until=events.events.offsets[owners + 1],
+        owner=owner,
+        until=events.events.offsets[owner.astype(np.int64) + 1],
         given=np.zeros(0, np.int64),
-        given_offsets=np.zeros(len(owners) + 1, np.int64),
-        targets=Sequences((pairs % events.n_items).astype(np.int32), offsets_of(sizes)),
+        given_offsets=np.zeros(len(owner) + 1, np.int64),
+        targets=targets,
         skipped={},
     )
 
 
-def _last(events: Interactions, held: Positions, generator: np.random.Generator) -> _Units:
-    """A case a held-out user: the last event's item is the target, all before it is given."""
+def _last(
+    events: Interactions, held: Positions, share: float | None, generator: np.random.Generator
+) -> _Units:
+    """A case a held-out user: the last events' items are the targets, all before them is given."""
     here = np.zeros(len(events), np.bool_)
     here[held] = True
     own = events.keep(here)
-    last, _ = last_events(own, 1, generator)
     sizes = own.events.sizes
-    owner = np.flatnonzero(sizes > 1)
-    given = held[~last & (sizes > 1)[own.events.owners()]]
+    asked = np.rint((share or 0.0) * sizes).clip(1, np.maximum(sizes - 1, 0)).astype(np.int64)
+    last, _ = last_events(own, asked, generator)
+    owner, targets = _distinct(own.events.owners()[last], own.rows[last], events.n_items)
     return _Units(
-        owner=owner.astype(np.int32),
+        owner=owner,
         until=events.events.offsets[owner],
-        given=given,
-        given_offsets=offsets_of(sizes[owner] - 1),
-        targets=Sequences(own.rows[last], np.arange(len(owner) + 1)),
+        given=held[~last & (sizes > 1)[own.events.owners()]],
+        given_offsets=offsets_of((sizes - asked)[owner]),
+        targets=targets,
         skipped={"users_of_one_event": int(np.count_nonzero(sizes == 1))},
     )
+
+
+def _distinct(owner: Rows, rows: Rows, n_items: int) -> tuple[Rows, Sequences]:
+    """The owners there are, and the item rows of each, once."""
+    pairs = np.unique(owner.astype(np.int64) * n_items + rows)
+    owners, sizes = np.unique(pairs // n_items, return_counts=True)
+    targets = Sequences((pairs % n_items).astype(np.int32), offsets_of(sizes))
+    return owners.astype(np.int32), targets
 
 
 def _hidden(events: Interactions, held: Positions, generator: np.random.Generator) -> _Units:
@@ -249,11 +271,3 @@ def _numbered(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], Positions]:
     number = np.empty(len(first), np.int64)
     number[order] = np.arange(len(first))
     return number[of], first[order].astype(np.int64)
-
-
-UNITS: dict[str, Callable[[Interactions, Positions, np.random.Generator], _Units]] = {
-    "last": _whole,
-    "time": _whole,
-    "users": _last,
-    "groups": _hidden,
-}

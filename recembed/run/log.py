@@ -14,7 +14,8 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, RunError
 from recembed.run.folder import Run, Writer
 
-COLUMNS = ("time", "weight", "group")
+COLUMNS = ("time", "weight", "group", "part")  # as Interactions has them
+CUT = "cut"  # the part that the split puts an event in; `part` is what the log itself says
 
 Parts = NDArray[np.uint8]
 Arrays = dict[str, NDArray[Any]]
@@ -30,7 +31,7 @@ def store_log(writer: Writer, log: Log, part: Parts) -> None:
         raise DataError(
             f"{len(events)} events need part uint8 [{len(events)}], not {part.dtype} {part.shape}"
         )
-    own: Arrays = {"values": events.rows, "offsets": events.events.offsets, "part": part}
+    own: Arrays = {"values": events.rows, "offsets": events.events.offsets, CUT: part}
     writer.arrays("events", {**own, **events.columns()})
     writer.table("users", _joined(events.users, log.users))
     writer.table("items", _joined(events.items, log.items))
@@ -58,7 +59,7 @@ def load_log(run: Run) -> tuple[Log, Parts]:
             order=facts["order"],
             **{name: arrays[name] for name in COLUMNS if name in arrays},
         )
-        return Log(events, about_items, about_users), arrays["part"]
+        return Log(events, about_items, about_users), arrays[CUT]
     except (KeyError, TypeError, IndexError, DataError) as error:
         raise RunError(f"the log in {run.folder} is not whole ({error}): train again") from error
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recembed.data.cuts import last_events
 from recembed.data.interactions import Interactions, build
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
-from recembed.data.split import last_events, split
+from recembed.data.split import split
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 

@@ -23,7 +23,7 @@ def test_a_rule_reads_back_as_it_was_written(text):
     "text",
     [
         *("", "last", "last:", "last:0", "last:-1", "last:1.5", "last:²", "first:1"),
-        *("time:14d", "time:-0d", "time:-14x", "time:2017-13-01", "time:0.1", "time:yesterday"),
+        *("time:14d", "time:-0d", "time:-14x", "time:2017-13-01", "time:1.0", "time:yesterday"),
         *("users:0", "users:1", "users:1.5", "users:0.0", "users:-14d", "users:nan"),
         *("groups:2", "groups:1.0", "last:" + 30 * "9", "time:-" + 5000 * "9" + "d"),
     ],

@@ -268,6 +268,7 @@ def test_the_setting_says_how_to_get_the_same_cases():
         "test_rule": "last:1",
         "valid_rule": "users:0.5",
         "evaluated_on": "valid",
+        "moments": {},
         "split_seed": 4,
         "case_seed": 6,
         "data": log_of(SHOP).interactions.fingerprint(),
