@@ -42,7 +42,7 @@ def cli() -> None:
 @click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
 @click.option("--model", default="item2vec", show_default=True, help="See `recembed models`.")
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
-@click.option("--test", type=RULE, default="last:1", show_default=True, help="What is held out.")
+@click.option("--test", type=RULE, default="auto", show_default=True, help="What is held out.")
 @click.option("--valid", type=RULE, default=None, help="What is held out for choosing settings.")
 @click.option("--tune", is_flag=True, help="Train without the valid part, to evaluate on it.")
 @click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
@@ -52,7 +52,7 @@ def cli() -> None:
     "--columns",
     type=PAIR,
     multiple=True,
-    help="ROLE=COLUMN for user, item, time, position, weight, group, item_id, title.",
+    help="ROLE=COLUMN for user, item, time, position, weight, group, part, item_id, title.",
 )
 @click.option("--min-user", default=1, show_default=True, help="Fewest events of a user.")
 @click.option("--min-item", default=1, show_default=True, help="Fewest events of an item.")
@@ -72,8 +72,9 @@ def cli() -> None:
 def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
     """Train a model on LOG (a file, a folder of Parquet, or dataset:NAME) into a run folder.
 
-    A rule that holds events out is last:N, time:2017-12-01, time:-14d, users:0.1, groups:0.1,
-    groups:2017-12-01, groups:-14d, or none.
+    A rule that holds events out is last:N, time:2017-12-01, time:-14d, time:0.1 (the last tenth),
+    a window (time:-28d..-14d), users:0.1, users:0.1/0.2, random:0.1, groups:0.1, groups:2017-12-01,
+    groups:-14d, given (by LOG's own parts), auto (what suits LOG), or none.
     """
     recembed.train(set=dict(set), columns=dict(columns), **rest)
 

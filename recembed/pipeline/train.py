@@ -13,7 +13,7 @@ from recembed.data.files import Source
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
-from recembed.data.split import TEST, VALID, Split, split
+from recembed.data.split import LATER, TEST, VALID, Split, split
 from recembed.errors import DataError
 from recembed.models import registry
 from recembed.progress import Progress
@@ -22,7 +22,7 @@ from recembed.run.folder import Run, writing
 from recembed.run.log import Parts, store_log
 from recembed.settings import as_dict, change
 
-EVERYTHING = TEST + 1
+EVERYTHING = LATER + 1
 SEEDS = 1 << 32  # NumPy's older generators, which implicit draws from, take no more
 REPEATS = 0.05  # logs with a larger share of repeated events are habits: seen items may come back
 
@@ -33,7 +33,7 @@ def train(
     *,
     model: str = "item2vec",
     set: Mapping[str, Any] | None = None,
-    test: str | None = "last:1",
+    test: str | None = "auto",
     valid: str | None = None,
     tune: bool = False,
     refit: bool = False,
@@ -55,7 +55,7 @@ def train(
 
     log: a file, a folder of Parquet, a frame, a table, "dataset:NAME", or a Log that was read
     (then the options that read one do nothing). set: hyperparameters by dotted name. test, valid:
-    rules of data.split, None holds nothing out. The model trains on all but the test part; tune:
+    rules of data.rules, None holds nothing out. The model trains on all but the test part; tune:
     leave the valid part out too, to be evaluated on it; refit: train on the whole log, for
     serving. seen: whether items of a history may be recommended again; auto: if at least 5 % of
     the log's events repeat an earlier one. checkpoint: a file that keeps the state of training;
@@ -93,6 +93,8 @@ def train(
         "repeats": _may_repeat(data.interactions, seen),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
+    if parts is not None:
+        progress.say(f"held out by {parts.stated('test')}: {parts.counts['test_events']:,} events")
     # the parts below it are trained on
     trained = EVERYTHING if refit or parts is None else VALID if tune else TEST
     return fit_into(
@@ -176,4 +178,5 @@ def _described(parts: Split, file_order: bool) -> dict[str, Any]:
         "seed": parts.seed,
         "file_order": file_order,
         "counts": parts.counts,
+        "moments": dict(parts.moments),
     }
