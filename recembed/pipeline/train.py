@@ -16,12 +16,15 @@ from recembed.data.read import read_log
 from recembed.data.split import LATER, TEST, VALID, Split, split
 from recembed.errors import DataError
 from recembed.models import registry
+from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
 from recembed.protocols import Estimator, Machine
+from recembed.report.plain import to_plain
 from recembed.run.folder import Run, writing
 from recembed.run.log import Parts, store_log
 from recembed.settings import as_dict, change
 
+MODEL = "item2vec"
 EVERYTHING = LATER + 1
 SEEDS = 1 << 32  # NumPy's older generators, which implicit draws from, take no more
 REPEATS = 0.05  # logs with a larger share of repeated events are habits: seen items may come back
@@ -31,8 +34,9 @@ def train(
     log: Source | Log,
     out: str | Path,
     *,
-    model: str = "item2vec",
+    model: str | None = None,
     set: Mapping[str, Any] | None = None,
+    settings: str | Path | None = None,
     test: str | None = "auto",
     valid: str | None = None,
     tune: bool = False,
@@ -54,7 +58,9 @@ def train(
     """Read LOG, hold a part out, train on the rest, and write the run folder OUT.
 
     log: a file, a folder of Parquet, a frame, a table, "dataset:NAME", or a Log that was read
-    (then the options that read one do nothing). set: hyperparameters by dotted name. test, valid:
+    (then the options that read one do nothing). model: item2vec unless named. set: hyperparameters
+    by dotted name. settings: the file that `tune` wrote, whose model and setting these are where
+    `set` does not say otherwise. test, valid:
     rules of data.rules, None holds nothing out. The model trains on all but the test part; tune:
     leave the valid part out too, to be evaluated on it; refit: train on the whole log, for
     serving. seen: whether items of a history may be recommended again; auto: if at least 5 % of
@@ -65,32 +71,30 @@ def train(
     """
     check_seed(seed)
     progress = Progress("quiet" if quiet else "auto")
-    estimator = registry.estimator(model, set)  # a typo should not cost the reading of a log
+    tuned = None if settings is None else Tuned.read(settings)
+    estimator = _estimator(model, set or {}, tuned)  # a typo should not cost the reading of a log
     machine = machine_of(threads, device, checkpoint)
     if machine.checkpoint is not None and not estimator.resumes:
-        raise DataError(f"{model} keeps no checkpoint: leave it out")
+        raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     if test is None and valid is not None:
         raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
     if tune and (refit or valid is None):
         raise DataError("tune leaves the valid part out of training: name its rule, and no refit")
-    data = (
-        log
-        if isinstance(log, Log)
-        else read_log(
-            log,
-            items=items,
-            users=users,
-            columns=change(Columns(), columns or {}, "column role"),
-            min_user=min_user,
-            min_item=min_item,
-            repeats=repeats,
-        )
+    data = read(
+        log,
+        items=items,
+        users=users,
+        columns=columns,
+        min_user=min_user,
+        min_item=min_item,
+        repeats=repeats,
     )
     parts = None if test is None else split(data, test, valid, seed=seed, file_order=file_order)
     data = data if parts is None else parts.log  # which is in order, if file_order says so
     facts = {
         "split": None if parts is None else _described(parts, file_order),
-        "repeats": _may_repeat(data.interactions, seen),
+        "repeats": may_repeat(data.interactions, seen),
+        **({} if tuned is None else {"search": to_plain(tuned.search)}),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
     if parts is not None:
@@ -105,6 +109,38 @@ def train(
         machine=machine,
         progress=progress,
     )
+
+
+def read(
+    log: Source | Log,
+    *,
+    items: Source | None,
+    users: Source | None,
+    columns: Mapping[str, str] | None,
+    min_user: int,
+    min_item: int,
+    repeats: Literal["keep", "collapse"],
+) -> Log:
+    """The log that a verb is given, read where it is not yet."""
+    if isinstance(log, Log):
+        return log
+    return read_log(
+        log,
+        items=items,
+        users=users,
+        columns=change(Columns(), columns or {}, "column role"),
+        min_user=min_user,
+        min_item=min_item,
+        repeats=repeats,
+    )
+
+
+def _estimator(model: str | None, set: Mapping[str, Any], tuned: Tuned | None) -> Estimator:
+    if tuned is None:
+        return registry.estimator(model or MODEL, set)
+    if model not in (None, tuned.model):
+        raise DataError(f"the settings are of {tuned.model}, not of {model}: leave --model out")
+    return registry.estimator(tuned.model, {**tuned.set, **set})
 
 
 def fit_into(
@@ -165,7 +201,8 @@ def machine_of(
     return machine if threads is None else replace(machine, threads=threads)
 
 
-def _may_repeat(events: Interactions, seen: Literal["auto", "allow", "exclude"]) -> bool:
+def may_repeat(events: Interactions, seen: Literal["auto", "allow", "exclude"]) -> bool:
+    """Whether items of a history may be listed again."""
     if seen not in ("auto", "allow", "exclude"):
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
     return events.repeat_rate() >= REPEATS if seen == "auto" else seen == "allow"
