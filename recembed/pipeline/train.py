@@ -97,11 +97,9 @@ def train(
         **({} if tuned is None else {"search": to_plain(tuned.search)}),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
-    if parts is not None:
-        progress.say(f"held out by {parts.stated('test')}: {parts.counts['test_events']:,} events")
     # the parts below it are trained on
     trained = EVERYTHING if refit or parts is None else VALID if tune else TEST
-    return fit_into(
+    run = fit_into(
         out,
         (data, part),
         estimator,
@@ -109,6 +107,9 @@ def train(
         machine=machine,
         progress=progress,
     )
+    if parts is not None:
+        progress.say(f"held out by {parts.stated('test')}: {parts.counts['test_events']:,} events")
+    return run
 
 
 def read(
