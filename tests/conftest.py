@@ -151,7 +151,7 @@ def made(shop, call, tmp_path_factory):
                 for x in ("--set", f"{name}={value}")
             ]
             command = ("train", shop.log, "--items", shop.items, "--model", model, *given)
-            call(*command, "--out", folder / model, "--threads", 1, "--quiet")
+            call(*command, "--test", "last:1", "--out", folder / model, "--threads", 1, "--quiet")
             runs[model] = folder / model
         return runs[model]
 

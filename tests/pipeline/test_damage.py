@@ -217,7 +217,8 @@ def test_runs_of_different_cuts_are_not_compared(
     shop, made, call, refused, tmp_path, options, message
 ):
     other, items = tmp_path / "other", ("--items", shop.items)
-    call("train", shop.log, *items, "--model", "popularity", "--out", other, "--quiet", *options)
+    command = ("train", shop.log, *items, "--model", "popularity", "--test", "last:1")
+    call(*command, "--out", other, "--quiet", *options)
     for pair in ((other, made("als")), (made("als"), other)):
         assert message in refused("evaluate", *pair, "--out", tmp_path / "report", "--quiet")
     assert not (tmp_path / "report").exists()

@@ -25,7 +25,8 @@ def runs(call, tmp_path_factory):
     """One run a model with its defaults, trained on all but each user's last film."""
     folder = tmp_path_factory.mktemp("ml-100k")
     for model in MODELS:
-        call("train", ML_100K, "--model", model, "--out", folder / model, "--quiet")
+        options = ("--model", model, "--test", "last:1", "--out", folder / model)
+        call("train", ML_100K, *options, "--quiet")
     return folder
 
 

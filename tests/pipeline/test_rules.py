@@ -71,11 +71,11 @@ def test_a_refitted_run_counts_the_test_events_too_and_proves_nothing(shop, trai
 
 
 def test_the_valid_part_is_for_runs_that_did_not_train_on_it(shop, trained, evaluated, refused):
-    run = trained(shop.log, "--valid", "last:1")
+    run = trained(shop.log, "--test", "last:1", "--valid", "last:1")
     assert Run.open(run).facts["split"]["counts"]["valid_events"] == 120
     assert "train with --tune" in refused("evaluate", run, "--on", "valid")
     assert evaluated(run).setting["evaluated_on"] == "test"
-    run = trained(shop.log, "--valid", "last:1", "--tune")
+    run = trained(shop.log, "--test", "last:1", "--valid", "last:1", "--tune")
     report = evaluated(run, "--on", "valid")
     assert (report.setting["evaluated_on"], report.n_cases) == ("valid", 120)
     assert evaluated(run).n_cases == 120
@@ -96,7 +96,7 @@ def test_a_log_without_order_needs_one_or_a_rule_that_needs_none(
     tmp_path, trained, evaluated, refused
 ):
     log = unordered(tmp_path)
-    line = refused("train", log, "--out", tmp_path / "run", *POPULAR)
+    line = refused("train", log, "--out", tmp_path / "run", *POPULAR, "--test", "last:1")
     assert "last:1 needs an order" in line
     assert "--file-order" in line
     assert "users:0.1" in line
