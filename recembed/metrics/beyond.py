@@ -38,7 +38,8 @@ def novelty(rows: Rows, events: Counts) -> PerCase:
 
     An item without events counts as one that has one: what nobody has seen is as new as the rarest.
 
-    Source: Zhou et al. 2010 (self-information), as in Vargas and Castells 2011.
+    Source: Vargas and Castells 2011 (free discovery, every place alike). Others relate an item's
+    users to all users instead, which is less by the same number for every item.
     """
     bits = np.log2(max(events.sum(), 1)) - np.log2(np.maximum(events, 1))
     return _mean(rows, bits)
