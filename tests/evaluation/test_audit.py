@@ -16,7 +16,6 @@ from recembed.errors import DataError
 from recembed.evaluation.audit import audit, hold
 
 HOUR = 3600
-DAY = 24 * HOUR
 
 
 def log_of(events, *, order="time", times=True, groups=True):
@@ -46,11 +45,8 @@ DIARY = [
 
 def position(log, item):
     """Where the event with this item stands; every item of DIARY is bought once."""
-    return int(
-        np.flatnonzero(log.interactions.rows == log.interactions.items.ids.to_pylist().index(item))[
-            0
-        ]
-    )
+    row = log.interactions.items.ids.to_pylist().index(item)
+    return int(np.flatnonzero(log.interactions.rows == row)[0])
 
 
 def moved(parts, code, *items):
@@ -133,11 +129,12 @@ def test_a_given_split_is_as_clean_as_the_rule_it_was_made_by(drawn, rule):
 
 def test_what_is_trained_on_at_or_after_a_point_in_time_is_a_leak():
     parts = split(log_of(DIARY), "time:-6h")  # hours 14 to 19
-    late = moved(parts, TRAIN, "i24b", "i34a")  # hours 18 and 19
+    late = moved(parts, TRAIN, "i23b", "i24b", "i34a")  # hours 14, 18 and 19
     text = leaks(late)["test before train"]
-    assert text.startswith("2 events that may be trained on")
+    assert text.startswith("3 events that may be trained on")
     assert "1970-01-01T14:00:00" in text
-    assert text.endswith("first items 'i24b', 'i34a'")
+    assert text.endswith("first items 'i23b', 'i24b', 'i34a'")
+    assert "others' future" not in named(audit(late, "test", repeats=True))
 
 
 def test_a_window_keeps_what_comes_after_it_out_and_says_so():
@@ -202,11 +199,12 @@ def test_a_group_on_both_sides_is_a_leak():
         assert text.startswith("1 group had events on both sides")
 
 
-def test_a_group_that_begins_after_the_first_held_out_one_is_a_leak():
-    parts = split(log_of(DIARY), "groups:-6h")
-    late = leaks(moved(parts, TRAIN, "i34a", "i34b"))
-    assert late.keys() == {"test before train"}
-    assert count(late["test before train"]) == 2
+def test_a_group_that_begins_with_the_first_held_out_one_or_later_is_a_leak():
+    parts = split(log_of([*DIARY, ("u9", "x", 14, "new")]), "groups:-6h")
+    late = audit(moved(parts, TRAIN, "x", "i34a", "i34b"), "test", repeats=True)
+    assert named(late, "leak").keys() == {"test before train"}
+    assert count(named(late, "leak")["test before train"]) == 3
+    assert "groups over the border" not in named(late)
 
 
 def test_a_group_that_runs_over_the_border_is_a_note():
@@ -217,72 +215,11 @@ def test_a_group_that_runs_over_the_border_is_a_note():
     assert count(named(found, "note")["groups over the border"]) == 1
 
 
-# Ann buys milk twice in one purchase, Bob on two days; each has one event held out.
-TWINS = [
-    ("ann", "eggs", 0, 0),
-    ("ann", "milk", 9, 1),
-    ("ann", "milk", 9, 1),
-    ("bob", "milk", 5, 2),
-    ("bob", "milk", 9, 3),
-]
-
-
-def test_lines_of_one_purchase_on_both_sides_are_a_leak_where_items_may_come_back():
-    parts = split(log_of(TWINS), "last:1", file_order=True)
-    text = leaks(parts)["duplicates over the border"]
-    assert text.startswith("1 held-out event of 1 user (50.00%) stood in training too")
-    assert "first items 'milk'" in text
-
-
-def test_the_same_lines_are_misses_where_items_may_not_come_back():
-    parts = split(log_of(TWINS), "last:1", file_order=True)
-    found = audit(parts, "test", repeats=False)
-    assert named(found, "leak") == {}
-    assert "misses for every model" in named(found, "note")["duplicates over the border"]
-
-
-def test_without_times_the_same_basket_tells_twins():
-    parts = split(log_of(TWINS, times=False, order="position"), "last:1", file_order=True)
-    assert count(leaks(parts)["duplicates over the border"]) == 1
-
-
-def test_rows_copied_from_train_to_test_are_a_leak_even_without_times():
-    rows = [(f"u{n % 20}", f"i{n}", 0, 0) for n in range(200)]
-    copies = [rows[n] for n in range(0, 200, 20)]
-    log = log_of([*rows, *copies], order=None, times=False, groups=False)
-    events = log.interactions
-    pairs = events.events.owners().astype(np.int64) * events.n_items + events.rows
-    _, once = np.unique(pairs, return_index=True)
-    part = np.ones(len(events), np.uint8) * TEST
-    part[once] = TRAIN  # ten copies
-    fresh = np.setdiff1d(np.arange(len(events)), once)
-    unlike = np.flatnonzero(~np.isin(pairs, pairs[fresh]))[:40]
-    part[unlike] = TEST
-    own = split(replace(log, interactions=replace(events, part=part)), "given")
-    assert "(20.00%)" in leaks(own)["duplicates over the border"]
-
-
-def test_habits_without_times_are_no_duplicates():
-    rows = [(f"u{n % 9}", f"i{n % 7}", 0, n) for n in range(200)]
-    log = log_of(rows, order="position", times=False, groups=False)
-    assert leaks(split(log, "last:3")) == {}
-
-
-@given(
-    st.lists(st.tuples(*[st.integers(0, 2)] * 4), min_size=2, max_size=30),
-    st.lists(st.sampled_from([TRAIN, VALID, TEST]), min_size=30, max_size=30),
-)
-def test_duplicates_agree_with_a_slow_version(drawn, codes):
-    log = log_of([(f"u{u}", f"i{i}", t, f"{u}-{g}") for u, i, t, g in drawn])
-    events, part = log.interactions, np.array(codes[: len(drawn)], np.uint8)
-    assume({TRAIN, VALID, TEST} <= set(part.tolist()))
-    own = split(replace(log, interactions=replace(events, part=part)), "given", "given")
-    keys = list(zip(events.events.owners(), events.rows, events.time, events.group, strict=True))
-    for on, code in (("valid", VALID), ("test", TEST)):
-        before = {key for key, at in zip(keys, part, strict=True) if at < code}
-        twins = sum(key in before for key, at in zip(keys, part, strict=True) if at == code)
-        found = leaks(own, on).get("duplicates over the border", "0")
-        assert count(found) == twins
+def test_what_a_group_has_in_another_part_does_not_tell_when_it_began():
+    rows = [("u", "a", 0, 0), ("u", "x", 8, 1), ("u", "y", 14, 1), ("v", "c", 10, 2)]
+    parts = split(log_of([*rows, ("v", "d", 15, 3)]), "random:0.3", "groups:-2h")
+    own = replace(parts, part=np.full(5, TRAIN, np.uint8))
+    assert leaks(moved(moved(own, TEST, "x"), VALID, "y", "d"), "valid") == {}
 
 
 def test_a_model_that_learned_from_the_held_out_part_is_a_leak():
@@ -295,68 +232,6 @@ def test_a_model_that_learned_from_the_held_out_part_is_a_leak():
         "trained on what is asked": "2 models learned from the valid part itself: "
         "'usual', 'refitted'"
     }
-
-
-DAYS = [(user, item, 24 * hour, basket) for user, item, hour, basket in DIARY]
-
-
-def described(parts, of="items", **columns):
-    """The split with a table whose row r has the r-th of each column's values."""
-    ids = getattr(parts.log.interactions, of)
-    return replace(parts, log=replace(parts.log, **{of: Catalogue(ids, pa.table(columns))}))
-
-
-def changed(parts, late, at):
-    """Days since 1970 of each item: `at` for those named, else the first."""
-    return [at if item in late else 1 for item in parts.log.interactions.items.ids.to_pylist()]
-
-
-@pytest.mark.parametrize("kind", ["date", "timestamp", "seconds", "milliseconds"])
-def test_a_table_of_a_later_time_is_a_leak_where_a_model_reads_it(kind):
-    shift = 20_000  # days: numbers as large as times of today
-    moved_days = [(user, item, hour + 24 * shift, basket) for user, item, hour, basket in DAYS]
-    parts = split(log_of(moved_days), "time:-5d")  # days 15 to 19 of twenty
-    days = np.array(changed(parts, ("i00a", "i31b"), 15)) + shift
-    column = {
-        "date": pa.array(days.astype("M8[D]")),
-        "timestamp": pa.array((days * DAY).astype("M8[s]")),
-        "seconds": pa.array(days * DAY),
-        "milliseconds": pa.array(days * DAY * 1000),
-    }[kind]
-    known = described(parts, colour=pa.array(["red"] * 40), updated_at=column)
-    text = leaks(known, features={"popularity": (), "item2vec": ("colour",)})
-    assert text == {
-        "the item table is of a later time": "2 trained items dated after "
-        "2024-10-18T23:59:59 by column 'updated_at', first 'i00a', 'i31b'; "
-        "'item2vec' learned from this table"
-    }
-    unread = audit(known, "test", repeats=True, features={"popularity": ()})
-    assert named(unread, "leak") == {}
-    assert "no model learned from" in named(unread, "note")["the item table is of a later time"]
-
-
-def test_users_of_a_later_time_are_counted_and_never_named():
-    parts = split(log_of(DAYS), "time:-5d")
-    days = np.array([1, 17, 1, 1]).astype("M8[D]")
-    known = described(parts, "users", town=pa.array(["x"] * 4), since=pa.array(days))
-    text = leaks(known, features={"two-tower": ("town",)})["the user table is of a later time"]
-    assert text.startswith("1 trained user dated after")
-    assert "u1" not in text
-
-
-def test_tables_of_their_time_are_no_finding():
-    parts = split(log_of(DAYS), "time:-5d")
-    new = "i34a"  # sold on day 19 only: nobody trained on it, so it may be dated so
-    days = np.array(changed(parts, (new,), 19))
-    fine = described(
-        parts,
-        released=pa.array(days.astype("M8[D]")),
-        update_count=pa.array(days * DAY * 1000),  # a number by a name like a time's, of odd sizes
-        price=pa.array(days * DAY * 2000),
-        empty_date=pa.nulls(40, pa.date32()),
-    )
-    found = audit(fine, "test", repeats=True, features={"item2vec": ("price",)})
-    assert not [each for each in found if "table" in each.name]
 
 
 def test_others_future_is_told_of_where_users_end_at_different_times():
@@ -384,12 +259,13 @@ def test_a_part_larger_than_training_and_a_user_who_decides_are_told_of():
     notes = named(audit(split(log_of(rows), "groups:-8h"), "test", repeats=True), "note")
     assert notes["more held out than trained on"].startswith("10 held-out events, only 2")
     assert notes["one user decides"].startswith("4 of 5 held-out groups came from one user")
-    small = named(audit(split(log_of(DIARY), "last:1"), "test", repeats=True))
-    assert not {"more held out than trained on", "one user decides"} & small.keys()
+    for usual in (split(log_of(DIARY), "last:1"), split(log_of(rows), "groups:-2h")):
+        small = named(audit(usual, "test", repeats=True))  # of two groups, each has one
+        assert not {"more held out than trained on", "one user decides"} & small.keys()
 
 
 def test_leaks_come_first_and_are_refused_in_one_line_unless_allowed():
-    parts = split(log_of(TWINS), "last:1", file_order=True)
+    parts = moved(split(log_of(DIARY), "last:2"), TEST, "i10a")
     found = audit(parts, "test", repeats=True, trained={"als": TEST + 1})
     kinds = [each.kind for each in found]
     assert kinds == sorted(kinds)
@@ -403,11 +279,21 @@ def test_leaks_come_first_and_are_refused_in_one_line_unless_allowed():
     hold([each for each in found if each.kind == "note"], allow=False)
 
 
+def test_duplicates_and_tables_of_a_later_time_are_looked_for():
+    rows = [*DIARY, ("u0", "milk", 30, "m"), ("u0", "milk", 30, "m")]
+    events = log_of(rows).interactions
+    late = Catalogue(events.items, pa.table({"date": np.full(41, "2030-01-01", "M8[D]")}))
+    found = leaks(split(Log(events, late), "last:1"), features={"item2vec": ("date",)})
+    assert found.keys() == {"duplicates over the border", "the item table is of a later time"}
+
+
 def test_no_finding_names_a_user():
-    rows = [(f"secret{u}", i, t, f"secret{u}-{t}") for u, i, t, _ in TWINS]
-    for parts in (split(log_of(rows), "last:1"), split(log_of(rows), "time:-1h")):
-        for each in audit(parts, "test", repeats=True, trained={"als": TEST + 1}):
-            assert "secret" not in each.text
+    rows = [(f"secret{user}", *rest) for user, *rest in DIARY]
+    for rule in ("last:1", "time:-6h"):
+        parts = moved(split(log_of(rows), rule), TRAIN, "i34a")
+        found = audit(moved(parts, TEST, "i10a"), "test", repeats=True, trained={"als": TEST + 1})
+        assert len(found) > 2
+        assert not [each for each in found if "secret" in each.text]
 
 
 def test_a_part_that_is_not_there_is_refused():
