@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "train": "recembed.pipeline.train",
+    "tune": "recembed.pipeline.tune",
     "index": "recembed.pipeline.index",
     "evaluate": "recembed.pipeline.evaluate",
     "compare": "recembed.pipeline.compare",

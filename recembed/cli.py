@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import recembed
+from recembed.cli_datasets import datasets
 from recembed.cli_text import text
 from recembed.errors import RecembedError
 from recembed.options import (
@@ -19,11 +20,13 @@ from recembed.options import (
     RULE,
     checkpoint,
     choice,
+    device,
     indices,
     leaks,
     number,
     part,
     quiet,
+    reading,
     run,
     seed,
     seen,
@@ -47,27 +50,11 @@ def cli() -> None:
 @click.option("--valid", type=RULE, default=None, help="What is held out for choosing settings.")
 @click.option("--tune", is_flag=True, help="Train without the valid part, to evaluate on it.")
 @click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
-@click.option("--items", type=click.Path(), default=None, help="Table of items: text, categories.")
-@click.option("--users", type=click.Path(), default=None, help="Table of users.")
-@click.option(
-    "--columns",
-    type=PAIR,
-    multiple=True,
-    help="ROLE=COLUMN for user, item, time, position, weight, group, part, item_id, title.",
-)
-@click.option("--min-user", default=1, show_default=True, help="Fewest events of a user.")
-@click.option("--min-item", default=1, show_default=True, help="Fewest events of an item.")
-@choice(
-    "--repeats",
-    "keep|collapse",
-    "keep",
-    "Keep a user's repeated events with an item, or only the last.",
-)
+@reading
 @seen
-@click.option("--file-order", is_flag=True, help="Equal times are in order as they stand.")
 @seed
 @threads
-@choice("--device", "auto|cpu|cuda", "auto", "Where torch models train.")
+@device
 @checkpoint
 @quiet
 def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
@@ -78,6 +65,41 @@ def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **
     groups:-14d, given (by LOG's own parts), auto (what suits LOG), or none.
     """
     recembed.train(set=dict(set), columns=dict(columns), **rest)
+
+
+@cli.command()
+@click.argument("log")
+@click.option("--out", required=True, type=click.Path(), help="The folder of the search.")
+@click.option("--model", default="item2vec", show_default=True, help="See `recembed models`.")
+@click.option("--trials", default=30, show_default=True, help="Settings to try, earlier ones too.")
+@click.option("--timeout", type=float, default=None, help="Begin no trial after so many seconds.")
+@click.option("--metric", default="ndcg@10", show_default=True, help="What is to be high.")
+@click.option("--sample", default=0.1, show_default=True, help="Share of the users in trials.")
+@click.option("--set", type=PAIR, multiple=True, help="A hyperparameter that is fixed.")
+@click.option("--space", type=PAIR, multiple=True, help="Where to search one: see below.")
+@click.option("--test", type=RULE, default="auto", show_default=True, help="What is left alone.")
+@click.option("--valid", type=RULE, default="auto", show_default=True, help="What decides.")
+@reading
+@seen
+@seed
+@threads
+@device
+@quiet
+def tune(
+    set: Iterable[tuple[str, str]],
+    space: Iterable[tuple[str, str]],
+    columns: Iterable[tuple[str, str]],
+    **rest: Any,
+) -> None:
+    """Search for the best setting of a model on the valid part of LOG; needs recembed[tune].
+
+    The best one is written to OUT/best.json, which `train --settings` reads; the same call goes on
+    after it was stopped. A space is a list of values (dim=64,128) or a range (dropout=0..0.5,
+    learning_rate=0.01..0.1:log).
+    """
+    found = recembed.tune(set=dict(set), space=dict(space), columns=dict(columns), **rest)
+    told = {"model": found.model, "set": found.set, found.metric: found.value}
+    click.echo(json.dumps(told, ensure_ascii=False))
 
 
 @cli.command()
@@ -235,36 +257,7 @@ def models(name: str | None) -> None:
 
 
 cli.add_command(text)
-
-
-@cli.group()
-def datasets() -> None:
-    """Public data sets: list, show, fetch."""
-
-
-@datasets.command("list")
-def datasets_list() -> None:
-    """One line a data set."""
-    for card in recembed.datasets.list():
-        click.echo(f"{card.name:18} {card.title} ({card.licence})")
-
-
-@datasets.command("show")
-@click.argument("name")
-def datasets_show(name: str) -> None:
-    """What is known of one, as JSON."""
-    card = asdict(recembed.datasets.show(name))
-    click.echo(json.dumps(card, indent=2, ensure_ascii=False, default=str))
-
-
-@datasets.command("fetch")
-@click.argument("name")
-@click.option("--from", "source", type=click.Path(), default=None, help="Folder with its files.")
-@click.option("--out", type=click.Path(), default=None, help="Where data sets are kept [cache].")
-@quiet
-def datasets_fetch(**options: Any) -> None:
-    """Get a data set; prints the folder, which `train` reads (also as dataset:NAME)."""
-    click.echo(recembed.datasets.fetch(**options))
+cli.add_command(datasets)
 
 
 @cli.command()

@@ -39,7 +39,36 @@ def choice(name: str, words: str, default: str | None, help: str) -> Callable[[F
     return click.option(name, type=kind, default=default, show_default=True, help=help)
 
 
+def reading(command: FC) -> FC:
+    """The options that read a log."""
+    for option in reversed(READING):
+        command = option(command)
+    return command
+
+
 PAIR, RULE = Pair(), Rule()
+READING: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "--items", type=click.Path(), default=None, help="Table of items: text, categories."
+    ),
+    click.option("--users", type=click.Path(), default=None, help="Table of users."),
+    click.option(
+        "--columns",
+        type=PAIR,
+        multiple=True,
+        help="ROLE=COLUMN for user, item, time, position, weight, group, part, item_id, title.",
+    ),
+    click.option("--min-user", default=1, show_default=True, help="Fewest events of a user."),
+    click.option("--min-item", default=1, show_default=True, help="Fewest events of an item."),
+    choice(
+        "--repeats",
+        "keep|collapse",
+        "keep",
+        "Keep a user's repeated events with an item, or only the last.",
+    ),
+    click.option("--file-order", is_flag=True, help="Equal times are in order as they stand."),
+)
+device = choice("--device", "auto|cpu|cuda", "auto", "Where torch models train.")
 quiet = click.option("--quiet", is_flag=True, help="No progress.")
 threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
 seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")

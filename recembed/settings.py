@@ -22,6 +22,12 @@ class Choices:
     values: tuple[Any, ...]
     needs: str | None = None
 
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.values))
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:
@@ -36,6 +42,12 @@ class Range:
     def whole(self) -> bool:
         """Whether it takes whole numbers only: both ends are written as such."""
         return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}{':log' if self.log else ''}"
 
 
 Space: TypeAlias = Choices | Range
@@ -239,7 +251,7 @@ def _scalar(name: str, kind: type, value: Any) -> Any:
 
 
 def described(owner: Any, prefix: str = "") -> list[str]:
-    """One line a hyperparameter: name, default, range or choices, meaning."""
+    """One line a hyperparameter: name, default, range or choices, meaning, space."""
     hints = typing.get_type_hints(type(owner))
     lines: list[str] = []
     for field in dataclasses.fields(owner):
@@ -251,5 +263,7 @@ def described(owner: Any, prefix: str = "") -> list[str]:
         limits = "" if low is None else f" >= {low}" if high is None else f" {low}..{high}"
         if typing.get_origin(hints[field.name]) is Literal:
             limits = f" {'|'.join(map(str, typing.get_args(hints[field.name])))}"
-        lines.append(f"{prefix}{field.name} = {value!r}{limits}: {about}")
+        space = field.metadata.get("search")
+        where = "" if space is None else f" [searched in {space}]"
+        lines.append(f"{prefix}{field.name} = {value!r}{limits}: {about}{where}")
     return lines

@@ -1,6 +1,6 @@
 """Hyperparameters by name, from text, within their ranges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pytest
@@ -201,11 +201,10 @@ def test_every_space_of_a_model_lies_in_its_fields_range_and_holds_the_default(n
         for value in values:
             set_to = flat(change(model, {field: value}))[field]
             assert (set_to, type(set_to)) == (value, type(value)), field
+        assert now[field] in space, field
         if isinstance(space, Choices):
-            assert now[field] in space.values, field
             assert len(set(values)) == len(values) > 1, field
         else:
-            assert space.low <= now[field] <= space.high, field
             assert not (space.log and space.low <= 0), field
             assert space.low < space.high, field
 
@@ -256,3 +255,15 @@ def test_a_space_that_cannot_be_sampled_is_one_clear_line(given, message):
 def test_a_list_of_text_is_not_searched():
     with pytest.raises(DataError, match="names is a list of text, which cannot be searched"):
         searched(Outer(), {"names": "a,b"})
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_space_is_read_as_it_is_shown(name):
+    model = estimator(name)
+    shown = {field: str(space) for field, space in spaces(model).items()}
+    plain = {field: replace(space, needs=None) for field, space in spaces(model).items()}
+    assert searched(model, shown) == plain
+    told = described(model)
+    assert all(
+        any(line.endswith(f"[searched in {text}]") for line in told) for text in shown.values()
+    )

@@ -1,0 +1,232 @@
+"""Search for a model's best setting on the valid part; the test part is cut away before."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from recembed.data.files import Source
+from recembed.data.log import Log
+from recembed.data.split import Split, split
+from recembed.errors import DataError, first
+from recembed.metrics.names import metric_at
+from recembed.models import registry
+from recembed.pipeline.objective import Objective, before_test, sampled
+from recembed.pipeline.train import check_seed, machine_of, may_repeat, read
+from recembed.pipeline.trials import Attempt, Look, Trials, opened, optuna_module
+from recembed.pipeline.tuned import Tuned
+from recembed.progress import Progress
+from recembed.protocols import Estimator, Fitted
+from recembed.report.document import Search, Trial
+from recembed.settings import Space, change, flat, searched
+
+BEST = "best.json"
+FINALISTS = 3  # best trials that are trained on all users, beside the defaults
+
+
+def tune(
+    log: Source | Log,
+    out: str | Path,
+    *,
+    model: str = "item2vec",
+    trials: int = 30,
+    timeout: float | None = None,
+    metric: str = "ndcg@10",
+    sample: float = 0.1,
+    set: Mapping[str, Any] | None = None,
+    space: Mapping[str, str] | None = None,
+    test: str | None = "auto",
+    valid: str | None = "auto",
+    items: Source | None = None,
+    users: Source | None = None,
+    columns: Mapping[str, str] | None = None,
+    min_user: int = 1,
+    min_item: int = 1,
+    repeats: Literal["keep", "collapse"] = "keep",
+    seen: Literal["auto", "allow", "exclude"] = "auto",
+    file_order: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    quiet: bool = False,
+) -> Tuned:
+    """Try settings of a model on LOG and write the best one to OUT/best.json, for `train`.
+
+    Trials train on the train part of a sample of the users and are measured on its valid part, the
+    defaults first; what falls behind is given up. The best ones and the defaults are then trained
+    on all users, and the best of these wins. Nothing reads the test part. The trials are kept in
+    OUT: the same call goes on after it was stopped, and another number of `trials` counts those.
+
+    timeout: seconds after which no further trial begins. sample: share of the users, at least 1,000
+    of those the valid part asks about. set: hyperparameters that are fixed. space: where to search
+    others than the model does: "64,128", "0.01..0.1", "0.01..0.1:log". The rest as in `train`.
+
+    Raises: DataError for what is wrong with the log or the options, or if no trial came to an end;
+    RunError if OUT has another search; MissingExtra without Optuna.
+    """
+    check_seed(seed)
+    _check(trials, timeout, sample, metric)
+    progress = Progress("quiet" if quiet else "auto")
+    fixed, narrowed = set or {}, space or {}
+    estimator = registry.estimator(model, fixed)
+    spaces = _free(searched(estimator, narrowed), fixed, narrowed)
+    machine = machine_of(threads, device)
+    optuna_module()  # without it, nobody should wait for the log
+    data = read(
+        log,
+        items=items,
+        users=users,
+        columns=columns,
+        min_user=min_user,
+        min_item=min_item,
+        repeats=repeats,
+    )
+    if test is None or valid is None:
+        raise DataError("a search needs a test part to leave alone and a valid part: name rules")
+    parts = split(data, test, valid, seed=seed, file_order=file_order)
+    spaces = _of_use(spaces, parts, model)
+    known = before_test(parts)
+    again = may_repeat(known.log.interactions, seen)
+    few, share = sampled(known, sample, seed)
+    objectives = [
+        Objective.of(some, metric, repeats=again, seed=seed, machine=machine)
+        for some in (few, known)
+    ]
+    about = {
+        "model": model,
+        "metric": metric,
+        "test rule": str(parts.test_rule),
+        "valid rule": str(parts.valid_rule),
+        "seed": str(seed),
+        "sample": str(sample),
+        "log": data.interactions.fingerprint(),
+        "setting": f"{flat(estimator)}, seen {seen}, file order {file_order}",
+        "space": str(spaces),
+    }
+    with opened(Path(out), spaces, flat(estimator), about, seed) as study:
+        _run(study, _attempt(estimator, objectives[0]), trials, timeout, progress)
+        told = study.told()
+        chosen = best(told)
+        if not chosen:
+            raise DataError(
+                f"none of {len(told)} trials of {model} came to an end, the first: {study.why()}"
+            )
+        if share < 1:
+            defaults = [each for each in told[:1] if each not in chosen[:FINALISTS]]
+            finalists = [*chosen[:FINALISTS], *defaults]
+            chosen = _finals(finalists, estimator, objectives[1], progress)
+        found = Tuned(
+            model=model,
+            set={**_kept(estimator, fixed), **chosen[0].setting},
+            metric=metric,
+            value=chosen[0].value,
+            test=str(parts.test_rule),
+            valid=str(parts.valid_rule),
+            data=data.interactions.fingerprint(),
+            search=Search(metric, share, told),
+        )
+        found.write(Path(out) / BEST)
+    progress.say(f"{model}: {metric} {found.value:.4f} on the valid part -> {Path(out) / BEST}")
+    return found
+
+
+def _check(trials: int, timeout: float | None, sample: float, metric: str) -> None:
+    if trials < 1:
+        raise DataError(f"trials must be at least 1, not {trials}")
+    if timeout is not None and not timeout > 0:
+        raise DataError(f"timeout is a number of seconds above 0, not {timeout}")
+    if not 0 < sample <= 1:
+        raise DataError(f"sample is a share of the users, above 0 and at most 1, not {sample}")
+    metric_at(metric)
+
+
+def _free(
+    spaces: Mapping[str, Space], fixed: Mapping[str, Any], narrowed: Mapping[str, str]
+) -> dict[str, Space]:
+    """The spaces of what is not fixed. Raises: DataError for a name that is fixed and searched."""
+    both = [name for name in narrowed if _within(name, fixed)]
+    if both:
+        raise DataError(f"{first(both)} is fixed and searched: set it, or give it a space")
+    return {name: space for name, space in spaces.items() if not _within(name, fixed)}
+
+
+def _within(name: str, fixed: Mapping[str, Any]) -> bool:
+    """Whether a dotted name, or the part that it belongs to, is among the fixed ones."""
+    return name in fixed or name.partition(".")[0] in fixed
+
+
+def _kept(estimator: Estimator, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """What was fixed, by dotted name."""
+    return {name: value for name, value in flat(estimator).items() if _within(name, fixed)}
+
+
+def _of_use(spaces: Mapping[str, Space], parts: Split, model: str) -> dict[str, Space]:
+    """Those that matter for this log. Raises: DataError if there is none."""
+    there = parts.log.interactions.columns()
+    found = {name: space for name, space in spaces.items() if space.needs in (None, *there)}
+    if not found:
+        raise DataError(
+            f"nothing of {model} is to be searched here: name a space (--space NAME=LOW..HIGH)"
+        )
+    return found
+
+
+def _attempt(estimator: Estimator, objective: Objective) -> Attempt:
+    """A trial: worth what the model is at the end of its training, as `train` will leave it."""
+
+    def attempt(values: dict[str, Any], look: Look) -> float:
+        found: list[float] = []
+
+        def validate(model: Fitted) -> float:
+            found.append(objective.value(model))
+            look(found[-1])
+            return found[-1]
+
+        model = objective.fit(change(estimator, values), validate)
+        return found[-1] if found else objective.value(model)
+
+    return attempt
+
+
+def _run(
+    study: Trials, attempt: Attempt, trials: int, timeout: float | None, progress: Progress
+) -> None:
+    """Trials until there are enough, or the time is over."""
+    begin = time.monotonic()
+    with progress.task("trials", trials, "trials") as task:
+        task.advance(min(len(study), trials))
+        while len(study) < trials:
+            study.run(attempt)
+            leader = best(study.told())
+            task.advance(1, f"best {leader[0].value:.4f}" if leader else "none yet")
+            if timeout is not None and time.monotonic() - begin > timeout:
+                break
+
+
+def _finals(
+    finalists: Sequence[Trial], estimator: Estimator, objective: Objective, progress: Progress
+) -> list[Trial]:
+    """The finalists, trained and measured on all users, best first.
+
+    Raises: DataError if none of them can be trained there.
+    """
+    ended, failed = [], []
+    with progress.task("finals", len(finalists), "trainings") as task:
+        for each in finalists:
+            try:
+                model = objective.fit(change(estimator, each.setting))
+                ended.append(replace(each, value=objective.value(model)))
+            except DataError as error:
+                failed.append(error)
+            task.advance(1)
+    if not ended:
+        raise failed[0]
+    return best(ended)
+
+
+def best(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that came to an end, best first."""
+    ended = [each for each in trials if not math.isnan(each.value)]
+    return sorted(ended, key=lambda each: -each.value)
