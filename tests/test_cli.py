@@ -80,11 +80,12 @@ def test_doctor_says_what_is_there(call):
 
 
 def test_progress_is_plain_lines_where_stderr_is_no_terminal(shop, call, tmp_path):
-    said = call("train", shop.log, "--out", tmp_path / "run", *QUICK)
+    said = call("train", shop.log, "--test", "last:1", "--out", tmp_path / "run", *QUICK)
     assert said.out == ""
-    first, last = said.err.splitlines()
+    first, last, held = said.err.splitlines()
     assert first.startswith("skip-gram: done, ")
     assert last.startswith("item2vec trained in ")
+    assert held == "held out by last:1: 120 events"
     assert "\r" not in said.err
     said = call("evaluate", tmp_path / "run")
     assert said.err.startswith("evaluate item2vec: done, 120 cases")

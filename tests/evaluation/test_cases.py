@@ -1,7 +1,5 @@
 """Cases against answers worked out by hand, and against slow obvious versions."""
 
-from dataclasses import fields
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 
 from recembed.data.interactions import build
 from recembed.data.log import Log
-from recembed.data.sequences import Sequences
 from recembed.data.split import split
 from recembed.errors import DataError
 from recembed.evaluation.cases import cases
@@ -281,48 +278,9 @@ def test_a_part_that_is_not_there_is_refused():
         cases(split(log_of(SHOP), "last:1"), "valid")
 
 
-ANY_RULE = ["last:1", "last:2", "time:-3h", "users:0.5", "groups:0.3"]
-
-
-@given(events, st.sampled_from(ANY_RULE), st.lists(st.integers(0, 99), max_size=6), st.booleans())
-def test_a_block_of_histories_is_that_block_of_all(drawn, rule, picked, repeats):
-    rows = [(f"u{u}", f"i{i}", 3600 * t, 10 * u + g) for u, i, t, g in drawn]
-    try:
-        found = cases(split(log_of(rows), rule))
-    except DataError:
-        return  # nothing on one side of the cut
-    n, whole = len(found), found.histories()
-    assert whole.events.sizes.tolist() == found.history_sizes.tolist()
-    assert whole.users.ids.to_pylist() == list(range(n))
-    some = np.array(picked, np.int64)[np.array(picked) < n] if picked else np.zeros(0, np.int64)
-    some = np.unique(some)
-    for at in (slice(0, n // 2), slice(n // 2, None), some[::-1]):
-        block = found.histories(at)
-        expected = whole.take_users(np.arange(n)[at])
-        assert block.fingerprint() == expected.fingerprint()
-        assert block.order == whole.order
-        excluded = found.exclude(repeats, at)
-        assert listed(excluded) == [listed(found.exclude(repeats))[i] for i in np.arange(n)[at]]
-
-
 def test_what_may_be_trained_on_is_counted_item_by_item():
     found = cases(split(log_of(SHOP), "last:1", "last:1", file_order=True))
     ids = found.items.ids.to_pylist()
     counts = dict(zip(ids, found.events.tolist(), strict=True))
     assert counts == {"milk": 4, "eggs": 1, "salt": 1, "figs": 2, "rice": 0, "soap": 1}
     assert found.n_items == len(found.items) == 6
-
-
-def test_many_baskets_of_one_user_hold_no_copy_of_their_past():
-    n = 2_000
-    rows = [("u", f"i{at % 50}", at, at // 2) for at in range(4 * n)]
-    found = cases(split(log_of(rows), f"groups:{np.datetime64(2 * n, 's')}"))
-    assert len(found) == n
-    past = found.history_sizes - found.given.sizes
-    assert past.tolist() == [2 * n] * n  # 8 million events in all
-    held = [getattr(found, field.name) for field in fields(found) if field.name != "source"]
-    held += [part for each in held if isinstance(each, Sequences) for part in vars(each).values()]
-    bytes_of = [each.nbytes for each in held if isinstance(each, np.ndarray)]
-    assert len(bytes_of) >= 10
-    assert sum(bytes_of) < 100 * n
-    assert len(found.histories(slice(7, 9))) == 2 * (2 * n + 1)
