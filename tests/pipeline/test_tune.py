@@ -1,0 +1,249 @@
+"""Searches: what they find, what they may not see, and the file that training reads."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import recembed
+from recembed.data.interactions import Interactions
+from recembed.data.log import Log
+from recembed.data.sequences import Sequences
+from recembed.data.split import TEST, VALID, split
+from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
+from recembed.models.registry import estimator
+from recembed.pipeline import objective
+from recembed.pipeline.objective import Objective, before_test, sampled
+from recembed.pipeline.tune import tune
+from recembed.pipeline.tuned import Tuned
+from recembed.report.document import Search
+from recembed.report.plain import of_plain, to_plain
+from recembed.run.folder import Run
+from recembed.settings import flat, spaces
+
+DAY = 86_400
+LAST = {"test": "last:1", "valid": "last:1", "threads": 1, "quiet": True}
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A sample may be small."""
+    monkeypatch.setattr(objective, "LEAST", 20)
+
+
+def fashion(users=80):
+    """Everybody took the old items for a hundred days; in the last ten, the new ones alone."""
+    random = np.random.default_rng(5)
+    rows, time = [], []
+    for user in range(users):
+        old, new = random.choice(20, 8, replace=False), 20 + random.choice(20, 6, replace=False)
+        rows.append([*old, *new])
+        days = np.concatenate([np.sort(random.integers(0, 100, 8)), 100 + np.arange(6)])
+        time += (days * DAY + user).tolist()
+    events = Interactions(
+        Vocabulary.numbered(users, "user"),
+        Vocabulary.numbered(40, "item"),
+        Sequences.of(rows),
+        time=np.array(time, np.int64),
+        order="time",
+    )
+    return Log(events, None)
+
+
+def test_the_setting_that_must_win_is_found(tmp_path):
+    days = {"days": "none,400,3,200"}
+    found = tune(fashion(), tmp_path, model="popularity", space=days, trials=8, **LAST)
+    assert found.set == {"days": 3.0}
+    tried = {trial.setting["days"]: trial.value for trial in found.search.trials}
+    assert tried[None] < 0.1 < 0.2 < found.value == tried[3.0]
+    assert len(found.search.trials) == 8
+
+
+def test_the_defaults_are_tried_first_and_fixed_fields_are_never_drawn(shop, tmp_path):
+    given = {"neighbours": 7, "similarity": "bm25"}
+    found = tune(shop.log, tmp_path, model="item-knn", set=given, trials=3, **LAST)
+    model = estimator("item-knn", given)
+    searched = {"k1", "b", "recency.decay"}  # the log has no groups, so those do not matter
+    assert searched < set(spaces(model))
+    first = found.search.trials[0].setting
+    assert first == {name: value for name, value in flat(model).items() if name in searched}
+    assert all(set(trial.setting) == searched for trial in found.search.trials)
+    assert found.set == given | dict(found.set)
+    assert set(found.set) == set(given) | searched
+
+
+def test_a_default_outside_the_given_space_is_not_tried(shop, tmp_path):
+    narrow = {"dim": "4,8", "alpha": "1..2"}
+    found = tune(shop.log, tmp_path, model="als", space=narrow, trials=3, **LAST)
+    for trial in found.search.trials:
+        assert trial.setting["dim"] in (4, 8)
+        assert 1 <= trial.setting["alpha"] <= 2
+    assert found.search.trials[0].setting["regularization"] == 1.0
+
+
+@pytest.mark.parametrize("model", ["als", "repeat"])
+def test_a_setting_is_worth_what_an_evaluation_of_its_training_says(model, shop, tmp_path):
+    """With rounds and without: what training makes of it, not what was best on the way."""
+    found = tune(shop.log, tmp_path / "search", model=model, trials=3, seed=2, **LAST)
+    run = recembed.train(
+        shop.log,
+        tmp_path / "run",
+        settings=tmp_path / "search" / "best.json",
+        tune=True,
+        seed=2,
+        **LAST,
+    )
+    report = recembed.evaluate(run.folder, on="valid", k=10, html=False, seed=2, quiet=True)
+    assert report.models[model]["ndcg@10"].mean == pytest.approx(found.value, rel=1e-6)
+    assert found.search.share == 1.0
+    assert found.value == max(trial.value for trial in found.search.trials)
+
+
+def with_other_test_items(log):
+    """The same log, whose test events are of other items."""
+    part = split(log, "last:1", "last:1").part
+    events, random = log.interactions, np.random.default_rng(0)
+    rows = events.rows.copy()
+    late = np.flatnonzero(part == TEST)
+    rows[late] = random.integers(0, events.n_items, len(late))
+    changed = replace(events, events=Sequences(rows, events.events.offsets))
+    assert (changed.counts() != events.counts()).any()
+    return replace(log, interactions=changed)
+
+
+@pytest.mark.parametrize("seen", ["auto", "exclude"])
+def test_what_the_test_part_holds_cannot_change_the_outcome(seen, few, shop, tmp_path):
+    log = recembed.read_log(shop.log)
+    given = {"model": "item-knn", "trials": 4, "sample": 0.4, "seen": seen, **LAST}
+    one = tune(log, tmp_path / "one", **given)
+    other = tune(with_other_test_items(log), tmp_path / "other", **given)
+    assert one.search.share == pytest.approx(0.4, abs=0.01)
+    assert (one.set, one.value) == (other.set, other.value)
+    assert values(one) == values(other)
+    assert one.data != other.data
+
+
+def values(found):
+    """The trials without their seconds."""
+    return [(str(trial.value), trial.state, trial.setting) for trial in found.search.trials]
+
+
+def test_the_best_of_a_sample_are_trained_on_all_and_the_defaults_too(few, tmp_path, monkeypatch):
+    trained = []
+    fit = Objective.fit
+
+    def watched(self, setting, validate=None):
+        trained.append((len(self.cases), setting.days))
+        return fit(self, setting, validate)
+
+    monkeypatch.setattr(Objective, "fit", watched)
+    days = {"days": "none,1,2,3,4,5,400"}
+    found = tune(fashion(), tmp_path, model="popularity", space=days, trials=9, sample=0.3, **LAST)
+    few_cases, all_cases = 24, 80
+    assert [size for size, _ in trained[:9]] == [few_cases] * 9
+    finals = trained[9:]
+    assert [size for size, _ in finals] == [all_cases] * len(finals)
+    assert 1 < len(finals) <= 4
+    assert None in [days for _, days in finals]
+    assert found.set["days"] in (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+def test_a_sample_has_the_items_and_whole_users_and_enough_of_those_asked(few):
+    parts = before_test(split(fashion(), "last:1", "time:-1d"))
+    assert parts.part.max() == VALID
+    asked = np.unique(parts.valid.interactions.events.owners())
+    some, share = sampled(parts, 0.0001, seed=1)
+    owners = some.log.interactions.events.owners()
+    chosen = np.unique(owners)
+    assert some.log.interactions.n_items == 40
+    assert len(np.intersect1d(chosen, asked)) == min(20, len(asked))
+    assert share == min(20, len(asked)) / len(asked)
+    sizes = parts.log.interactions.events.sizes
+    assert (some.log.interactions.events.sizes[chosen] == sizes[chosen]).all()
+    assert len(some.part) == len(some.log.interactions)
+    whole, share = sampled(parts, 1.0, seed=1)
+    assert share == 1.0
+    assert whole is parts
+
+
+def test_the_command_says_what_the_file_has(shop, call, tmp_path):
+    command = ("tune", shop.log, "--out", tmp_path / "found", "--model", "repeat", "--trials", 2)
+    rules = ("--test", "last:1", "--valid", "last:1", "--metric", "recall@5")
+    said = call(*command, *rules, "--space", "recency.decay=0.5..0.9")
+    found = Tuned.read(tmp_path / "found" / "best.json")
+    told = {"model": "repeat", "set": found.set, "recall@5": found.value}
+    assert said.answers == [told]
+    assert 0.5 <= found.set["recency.decay"] <= 0.9
+    assert "2 trials" in said.err
+    assert said.err.rstrip().endswith(f"-> {tmp_path / 'found' / 'best.json'}")
+
+
+def tuned(**values):
+    one = Tuned(
+        "als", {"dim": 8, "recency.decay": 0.5}, "ndcg@10", 0.25, "last:1", "last:1", "x", NONE
+    )
+    return replace(one, **values)
+
+
+NONE = Search("ndcg@10", 1.0, ())
+
+
+def test_training_takes_the_model_and_the_setting_and_keeps_the_search(shop, call, tmp_path):
+    tuned().write(tmp_path / "best.json")
+    command = ("train", shop.log, "--settings", tmp_path / "best.json", "--quiet")
+    call(*command, "--set", "dim=4", "--set", "iterations=2", "--out", tmp_path / "run")
+    facts = Run.open(tmp_path / "run").facts
+    assert facts["model"] == "als"
+    setting = facts["setting"]
+    assert (setting["dim"], setting["iterations"], setting["recency"]["decay"]) == (4, 2, 0.5)
+    assert of_plain(Search, facts["search"]) == NONE
+
+
+def test_settings_of_another_model_are_refused(shop, refused, tmp_path):
+    tuned().write(tmp_path / "best.json")
+    command = ("train", shop.log, "--settings", tmp_path / "best.json", "--model", "repeat")
+    said = refused(*command, "--out", tmp_path / "run")
+    assert said == "recembed: the settings are of als, not of repeat: leave --model out"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_settings_file_reads_as_it_was_written(tmp_path):
+    one = tuned(set={"days": None, "unit": "group", "shrink": True, "features": ["a", "b"]})
+    one.write(tmp_path / "best.json")
+    assert Tuned.read(tmp_path / "best.json") == one
+    assert [*tmp_path.iterdir()] == [tmp_path / "best.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"model: als", "is not what `recembed tune` writes (best.json)"),
+        (b"\xff\xfe", "is not what `recembed tune` writes (best.json)"),
+        (b"[]", "is not what `recembed tune` writes (best.json)"),
+        (b'{"model": "als"}', "is not what `recembed tune` writes (best.json)"),
+        (json.dumps(to_plain(tuned(model=3))).encode(), "it names no model, or no setting"),
+        (json.dumps(to_plain(tuned()) | {"set": [1]}).encode(), "is not what"),
+        (json.dumps(to_plain(tuned()) | {"search": 1}).encode(), "is not what"),
+        (json.dumps(to_plain(tuned(model="alz"))).encode(), "no model 'alz'; there is als"),
+        (json.dumps(to_plain(tuned(set={"dimm": 1}))).encode(), "no hyperparameter 'dimm'"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_no_setting_is_one_line(content, message, shop, refused, tmp_path):
+    if content is not None:
+        (tmp_path / "best.json").write_bytes(content)
+    said = refused(
+        "train", shop.log, "--settings", tmp_path / "best.json", "--out", tmp_path / "run"
+    )
+    assert message in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_valid_part_that_asks_nothing_is_one_line(tmp_path):
+    with pytest.raises(DataError, match="leaves"):
+        tune(
+            fashion(), tmp_path / "out", model="repeat", test="last:1", valid="last:50", quiet=True
+        )
+    assert not (tmp_path / "out").exists()
