@@ -56,10 +56,11 @@ def _joined(name: str, tables: list[Table], parts: list[str]) -> Table:
 
     def read(columns: Sequence[str], ids: Sequence[str]) -> pa.Table:
         own = [column for column in columns if column != FILE_PART]
-        read = [_told(table, part, own, ids) for table, part in zip(tables, parts, strict=True)]
-        starts[:] = accumulate((len(data) for data in read), initial=0)
+        data = [_told(table, part, own, ids) for table, part in zip(tables, parts, strict=True)]
+        starts[:] = accumulate(map(len, data), initial=0)
         try:
-            return pa.concat_tables(read, promote_options="permissive").select(list(columns))
+            fitting = _text_in_all(data) if text else data
+            return pa.concat_tables(fitting, promote_options="permissive").select(list(columns))
         except pa.ArrowException as error:
             line = str(error).strip().splitlines()[0]
             raise DataError(f"the files of {name} do not fit together: {line}") from error
@@ -68,8 +69,8 @@ def _joined(name: str, tables: list[Table], parts: list[str]) -> Table:
         at = bisect_right(starts, row) - 1
         return tables[at].where(row - starts[at])
 
-    columns = (*tables[0].columns, FILE_PART)
-    return Table(name, columns, read, where, text=all(table.text for table in tables))
+    text = all(table.text for table in tables)
+    return Table(name, (*tables[0].columns, FILE_PART), read, where, text)
 
 
 def _told(table: Table, part: str, columns: Sequence[str], ids: Sequence[str]) -> pa.Table:
@@ -80,3 +81,13 @@ def _told(table: Table, part: str, columns: Sequence[str], ids: Sequence[str]) -
         raise DataError(f"{table.name} has no column {lacks[0]!r}, other parts do; it has: {has}")
     data = table.read(columns, ids)
     return data.append_column(FILE_PART, pa.array([part] * len(data), pa.string()))
+
+
+def _text_in_all(tables: list[pa.Table]) -> list[pa.Table]:
+    """What looks like text in one file is text in all, so that a wrong value there is named."""
+    text = {field.name for table in tables for field in table.schema if field.type == pa.string()}
+    schemas = [
+        [field.with_type(pa.string()) if field.name in text else field for field in table.schema]
+        for table in tables
+    ]
+    return [table.cast(pa.schema(fields)) for table, fields in zip(tables, schemas, strict=True)]

@@ -56,6 +56,7 @@ def logs(draw):
         pa.array(items),
         time=time,
         weight=optional(st.floats(width=32), np.float32),
+        part=optional(st.integers(0, 2), np.uint8),
         group_ids=groups,
         order=draw(st.sampled_from(["time", "position", None])),
     )
@@ -97,7 +98,7 @@ def test_a_log_comes_back_bit_for_bit(tmp_path, log, seed):
     assert (other.users.name, other.items.name) == ("user", "item")
     assert same(mine.rows, other.rows)
     assert same(mine.events.offsets, other.events.offsets)
-    for name in ("time", "weight", "group"):
+    for name in ("time", "weight", "group", "part"):
         assert same(getattr(mine, name), getattr(other, name))
     assert other.order == mine.order
     assert other.fingerprint() == mine.fingerprint()
