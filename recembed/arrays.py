@@ -11,6 +11,7 @@ Offsets: TypeAlias = NDArray[np.int64]
 Times: TypeAlias = NDArray[np.int64]
 Vectors: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
+PerCase: TypeAlias = NDArray[np.float64]  # a value of each case
 
 RADIX = 1 << 16  # numpy's stable sort of 16-bit integers is a radix sort, linear in the length
 

@@ -8,18 +8,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Rows, Vectors, blocks, unit
+from recembed.arrays import PerCase, Rows, Vectors, blocks, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.evaluation.cases import Cases
 from recembed.metrics import beyond
-from recembed.metrics.accuracy import PerCase
 from recembed.metrics.places import Places, holds, places_of
 from recembed.progress import Progress
 from recembed.protocols import Ranker, TopK
-
-COLUMNS = 32  # bytes of an event of a history: its columns and its position
 
 
 @dataclass(frozen=True)
@@ -90,20 +87,20 @@ def ask(
     ranker: Ranker,
     cases: Cases,
     measure: Measure,
-    yardsticks: Yardsticks,
+    yardsticks: Yardsticks | None,
     progress: Progress,
 ) -> Answers:
     """The answers to all cases; at no time more than `measure.memory` bytes of lists and histories.
 
     Raises: DataError if a list breaks the ranker's promise.
     """
-    ks = measure.ks
+    ks, yardsticks = measure.ks, yardsticks or Yardsticks(cases.events)
     n, n_items, depth = len(cases), cases.n_items, max(ks)
     counts = {k: np.zeros(n_items, np.int64) for k in ks}
     above, tied, beside = [], [], dict[str, list[PerCase]]()
     level = np.empty(n, np.int32)
     seconds = 0.0
-    per_case = yardsticks.bytes_per_case(depth) + COLUMNS * int(cases.history_sizes.mean())
+    per_case = yardsticks.bytes_per_case(depth) + cases.bytes_per_history
     with progress.task(f"evaluate {name}", n, "cases") as task:
         for block in blocks(n, per_case, measure.memory // 4):
             question = _Question(ranker, cases, block, measure.repeats)

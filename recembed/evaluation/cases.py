@@ -19,6 +19,8 @@ from recembed.seed import rng
 Positions: TypeAlias = NDArray[np.int64]
 At: TypeAlias = slice | NDArray[np.integer] | None
 
+COLUMNS = 32  # bytes of an event of a history: its columns and its position
+
 
 @dataclass(frozen=True, eq=False)
 class Cases:
@@ -64,6 +66,11 @@ class Cases:
     def n_items(self) -> int:
         """Items of the catalogue, those that nobody trained on too."""
         return self.source.n_items
+
+    @property
+    def bytes_per_history(self) -> int:
+        """What an average history takes while it is built and asked about."""
+        return COLUMNS * int(np.ceil(self.history_sizes.mean())) if len(self) else 0
 
     def histories(self, at: At = None) -> Interactions:
         """The histories of the cases `at`, None: of all; a "user" is the number of a case.

@@ -4,22 +4,22 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recembed.metrics.accuracy import PerCase
-from recembed.metrics.intervals import paired_difference
+from recembed.arrays import PerCase
+from recembed.evaluation.cases import Cases
+from recembed.metrics.intervals import Resamples
 from recembed.metrics.significance import holm, permutation_test
 from recembed.report.document import Comparison
 
 
 def compared(
-    values: Mapping[str, PerCase], clusters: NDArray[np.integer], metric: str, seed: int
+    values: Mapping[str, PerCase], cases: Cases, resamples: Resamples, metric: str
 ) -> tuple[Comparison, ...]:
     """All pairs, those of the best model first. values: name -> metric of each case, [n_cases]."""
     order = sorted(values, key=lambda name: -values[name].mean())
     pairs = list(combinations(order, 2))
     ps = [
-        permutation_test(values[better], values[other], clusters, seed=seed)
+        permutation_test(values[better], values[other], cases.owner, seed=cases.seed)
         for better, other in pairs
     ]
     return tuple(
@@ -27,7 +27,7 @@ def compared(
             metric,
             better,
             other,
-            paired_difference(values[better], values[other], clusters, seed=seed),
+            resamples.interval(values[better] - values[other]),
             p,
             float(corrected),
         )

@@ -1,7 +1,7 @@
 """What every figure of a report means, in words."""
 
 from recembed.evaluation.cases import Cases
-from recembed.metrics.intervals import LEVEL, REPEATS
+from recembed.metrics.intervals import BINS, LEVEL, REPEATS
 
 DEFINITIONS = {
     "ranking": "all items of the catalogue are ranked, none are sampled",
@@ -31,7 +31,8 @@ DEFINITIONS = {
     "slices": "a slice of targets counts only these as relevant, at the places they have among all "
     "items",
     "interval": f"{LEVEL:.0%} percentile bootstrap, {REPEATS} resamples of users with all their "
-    "cases, sum of values / number of cases in each; it does not cover the spread of seeds",
+    f"cases (of {BINS:,} random groups of users, where there are more), sum of values / number of "
+    "cases in each; it does not cover the spread of seeds",
     "comparison": "one model minus another, case by case, by the same bootstrap",
     "p": "two-sided permutation test: the signs of users' differences are flipped at random; "
     "corrected for all pairs compared (Holm)",

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed import __version__
-from recembed.arrays import offsets_of
+from recembed.arrays import PerCase, blocks, offsets_of
 from recembed.errors import DataError, first
 from recembed.evaluation.answers import Answers, Measure, Yardsticks, ask
 from recembed.evaluation.cases import Cases
 from recembed.evaluation.comparisons import compared
 from recembed.evaluation.definitions import definitions
 from recembed.evaluation.slices import Division, popularity_place
-from recembed.metrics.accuracy import METRICS, PerCase
+from recembed.metrics.accuracy import METRICS
 from recembed.metrics.beyond import coverage, gini
-from recembed.metrics.intervals import Interval, bootstrap, bootstrap_columns
+from recembed.metrics.intervals import Interval, Resamples
 from recembed.metrics.names import metric_at
 from recembed.metrics.places import Places
 from recembed.progress import QUIET, Progress
@@ -51,45 +51,74 @@ def evaluate(
     trained = {name: _several(each) for name, each in rankers.items()}
     _check(trained, cases)
     ks, notes = _places(measure.ks, cases.n_items)
-    metric, repeats = _deciding(measure.metric, ks), measure.repeats
-    yardsticks = yardsticks or Yardsticks(cases.events)
+    metric = _deciding(measure.metric, ks, cases.n_items)
     measure = replace(measure, ks=ks)
-    answers = {
-        name: [ask(name, each, cases, measure, yardsticks, progress) for each in group]
+    resamples = Resamples(cases.owner, seed=cases.seed)
+    found = {
+        name: _measured(
+            [ask(name, each, cases, measure, yardsticks, progress) for each in group],
+            measure,
+            metric,
+            resamples,
+        )
         for name, group in trained.items()
     }
-    values = {
-        name: _averaged([_values(each, ks) for each in group]) for name, group in answers.items()
-    }
-    barred = _barred(cases, repeats)
+    barred = _barred(cases, measure)
     if barred:
         notes.append(f"{barred} targets may not be listed (excluded): a miss for every model")
     n_clusters = len(np.unique(cases.owner))
     if n_clusters == 1:
         notes.append("all cases are of one user: there is no interval")
+    places = {name: each.places for name, each in found.items()}
     return Report(
         metric=metric,
-        models={name: _intervals(each, cases) for name, each in values.items()},
-        details={name: _details(group, ks) for name, group in answers.items()},
+        models={name: each.intervals for name, each in found.items()},
+        details={name: each.details for name, each in found.items()},
         comparisons=compared(
-            {name: each[metric] for name, each in values.items()}, cases.owner, metric, cases.seed
+            {name: each.deciding for name, each in found.items()}, cases, resamples, metric
         ),
         ks=ks,
         n_cases=len(cases),
         n_clusters=n_clusters,
         counts={**cases.counts, "targets_excluded": barred},
-        definitions=definitions(cases, repeats),
-        setting=_setting(cases, repeats),
-        spread={
-            name: _spread([_values(each, ks) for each in group])
-            for name, group in answers.items()
-            if len(group) > 1
-        },
-        slices=_slices(answers, cases, divisions, metric),
-        curves=_curves(answers, cases, max(ks)),
-        bias=_bias(answers, cases, ks[0]),
+        definitions=definitions(cases, measure.repeats),
+        setting=_setting(cases, measure.repeats),
+        spread={name: each.spread for name, each in found.items() if each.spread},
+        slices=_slices(places, cases, divisions, resamples, metric),
+        bias=_bias({name: each.counts for name, each in found.items()}, cases),
+        curves=_curves(places, resamples, max(ks)),
         notes=tuple(notes),
-        places={name: tuple(each.places for each in group) for name, group in answers.items()},
+        places=places,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What is kept of a model: the values of single cases are gone, but for those that decide.
+
+    counts: how often each item is in the lists of the first k, [n_items].
+    """
+
+    intervals: dict[str, Interval]
+    details: dict[str, float | None]
+    spread: dict[str, tuple[float, ...]]
+    deciding: PerCase
+    counts: NDArray[np.int64]
+    places: tuple[Places, ...]
+
+
+def _measured(
+    seeds: Sequence[Answers], measure: Measure, metric: str, resamples: Resamples
+) -> _Measured:
+    values = [_values(each, measure.ks) for each in seeds]
+    mean = {name: _mean([each[name] for each in values]) for name in values[0]}
+    return _Measured(
+        dict(zip(mean, resamples.intervals(list(mean.values())), strict=True)),
+        _details(seeds[0], measure.ks),
+        _spread(values) if len(seeds) > 1 else {},
+        mean[metric],
+        seeds[0].counts[measure.ks[0]],
+        tuple(each.places for each in seeds),
     )
 
 
@@ -122,21 +151,25 @@ def _places(ks: Sequence[int], n_items: int) -> tuple[tuple[int, ...], list[str]
     return tuple(dict.fromkeys(min(int(k), n_items) for k in ks)), notes
 
 
-def _deciding(metric: str | None, ks: Sequence[int]) -> str:
+def _deciding(metric: str | None, ks: Sequence[int], n_items: int) -> str:
     if metric is None:
         return f"{next(iter(METRICS))}@{ks[0]}"
     name, k = metric_at(metric)
-    if k not in ks:
+    if min(k, n_items) not in ks:
         raise DataError(f"{metric} is not measured: add its k ({', '.join(map(str, ks))} are)")
-    return f"{name}@{k}"
+    return f"{name}@{min(k, n_items)}"
 
 
-def _barred(cases: Cases, repeats: bool) -> int:
+def _barred(cases: Cases, measure: Measure) -> int:
     """Targets that stand among their own case's excluded items."""
-    n_items, targets, exclude = cases.n_items, cases.targets, cases.exclude(repeats)
-    wanted = targets.owners().astype(np.int64) * n_items + targets.values
-    barred = exclude.owners().astype(np.int64) * n_items + exclude.values
-    return int(np.count_nonzero(np.isin(wanted, barred)))
+    found, n_items = 0, cases.n_items
+    for block in blocks(len(cases), cases.bytes_per_history, measure.memory // 4):
+        at = np.arange(block.start, block.stop)
+        targets, exclude = cases.targets.take(at), cases.exclude(measure.repeats, at)
+        wanted = targets.owners().astype(np.int64) * n_items + targets.values
+        barred = exclude.owners().astype(np.int64) * n_items + exclude.values
+        found += int(np.count_nonzero(np.isin(wanted, barred)))
+    return found
 
 
 def _values(answers: Answers, ks: Sequence[int]) -> dict[str, PerCase]:
@@ -145,8 +178,8 @@ def _values(answers: Answers, ks: Sequence[int]) -> dict[str, PerCase]:
     return found | answers.beyond
 
 
-def _averaged(seeds: list[dict[str, PerCase]]) -> dict[str, PerCase]:
-    return {name: np.mean([seed[name] for seed in seeds], axis=0) for name in seeds[0]}
+def _mean(seeds: Sequence[PerCase]) -> PerCase:
+    return seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
 
 
 def _spread(seeds: list[dict[str, PerCase]]) -> dict[str, tuple[float, ...]]:
@@ -157,14 +190,8 @@ def _spread(seeds: list[dict[str, PerCase]]) -> dict[str, tuple[float, ...]]:
     }
 
 
-def _intervals(values: Mapping[str, PerCase], cases: Cases) -> dict[str, Interval]:
-    columns = np.stack(list(values.values()), axis=1)
-    return dict(zip(values, bootstrap_columns(columns, cases.owner, seed=cases.seed), strict=True))
-
-
-def _details(group: Sequence[Answers], ks: Sequence[int]) -> dict[str, float | None]:
+def _details(one: Answers, ks: Sequence[int]) -> dict[str, float | None]:
     """What is known beside means over cases; of several seeds, the first one's."""
-    one = group[0]
     return {
         **{f"coverage@{k}": coverage(one.counts[k]) for k in ks},
         **{f"gini@{k}": gini(one.counts[k]) for k in ks},
@@ -174,9 +201,10 @@ def _details(group: Sequence[Answers], ks: Sequence[int]) -> dict[str, float | N
 
 
 def _slices(
-    answers: Mapping[str, Sequence[Answers]],
+    places: Mapping[str, Sequence[Places]],
     cases: Cases,
     divisions: Sequence[Division],
+    resamples: Resamples,
     metric: str,
 ) -> tuple[Slice, ...]:
     """The metric in each group that has a case; a group of targets counts no other targets."""
@@ -185,19 +213,16 @@ def _slices(
         for label, mask in division.groups.items():
             chosen = mask if division.of == "targets" else mask[cases.targets.owners()]
             sizes = np.bincount(cases.targets.owners()[chosen], minlength=len(cases))
-            if not sizes.any():
+            at = np.flatnonzero(sizes)
+            if not len(at):
                 continue
-            clusters = cases.owner[sizes > 0]
             models = {
-                name: bootstrap(
-                    np.mean([_at(metric, _among(each.places, chosen)) for each in group], axis=0),
-                    clusters,
-                    seed=cases.seed,
+                name: resamples.interval(
+                    _mean([_at(metric, _among(each, chosen)) for each in seeds]), at
                 )
-                for name, group in answers.items()
+                for name, seeds in places.items()
             }
-            n_cases, n_targets = int(np.count_nonzero(sizes)), int(sizes.sum())
-            found.append(Slice(division.by, label, n_cases, n_targets, metric, models))
+            found.append(Slice(division.by, label, len(at), int(sizes.sum()), metric, models))
     return tuple(found)
 
 
@@ -214,23 +239,27 @@ def _at(metric: str, places: Places) -> PerCase:
 
 
 def _curves(
-    answers: Mapping[str, Sequence[Answers]], cases: Cases, depth: int
+    places: Mapping[str, Sequence[Places]], resamples: Resamples, depth: int
 ) -> tuple[Curve, ...]:
     ks = tuple(sorted({k for k in GRID if k < depth} | {depth}))
-    found = []
-    for metric in CURVES:
-        models = {}
-        for name, group in answers.items():
-            columns = [
-                np.stack([METRICS[metric](each.places, k) for k in ks], axis=1) for each in group
-            ]
-            values = np.mean(columns, axis=0)
-            models[name] = tuple(bootstrap_columns(values, cases.owner, seed=cases.seed))
-        found.append(Curve(metric, ks, models))
-    return tuple(found)
+    return tuple(
+        Curve(
+            metric,
+            ks,
+            {
+                name: tuple(
+                    resamples.intervals(
+                        [_mean([METRICS[metric](each, k) for each in seeds]) for k in ks]
+                    )
+                )
+                for name, seeds in places.items()
+            },
+        )
+        for metric in CURVES
+    )
 
 
-def _bias(answers: Mapping[str, Sequence[Answers]], cases: Cases, k: int) -> Bias:
+def _bias(counts: Mapping[str, NDArray[np.int64]], cases: Cases) -> Bias:
     """Tenths of the training events by popularity of their items, and who lists them."""
     n, place = cases.n_items, popularity_place(cases.events)
     group = np.minimum((place * GROUPS).astype(np.int64), GROUPS - 1)
@@ -244,7 +273,7 @@ def _bias(answers: Mapping[str, Sequence[Answers]], cases: Cases, k: int) -> Bia
         labels=tuple(f"{low}-{high} %" for low, high in pairwise(edges)),
         items=shares(np.ones(n, np.int64)),
         targets=shares(np.bincount(cases.targets.values, minlength=n)),
-        models={name: shares(seeds[0].counts[k]) for name, seeds in answers.items()},
+        models={name: shares(each) for name, each in counts.items()},
     )
 
 

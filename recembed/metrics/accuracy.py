@@ -13,11 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import run_starts
+from recembed.arrays import PerCase, run_starts
 from recembed.errors import DataError
 from recembed.metrics.places import Places
 
-PerCase: TypeAlias = NDArray[np.float64]
 PerTarget: TypeAlias = NDArray[np.float64]
 Metric: TypeAlias = Callable[[Places, int], PerCase]
 

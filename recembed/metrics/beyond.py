@@ -7,9 +7,8 @@ how often each item was seen in training. A value that is not defined for a case
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Rows, Vectors
+from recembed.arrays import Mask, PerCase, Rows, Vectors
 from recembed.data.sequences import Sequences
-from recembed.metrics.accuracy import PerCase
 
 Counts = NDArray[np.int64]
 

@@ -153,7 +153,12 @@ def _map(
     kinds = [""] * len(events)
     if log.items and category:
         bags, meanings = log.items.categories((category,))
-        kinds = [meanings[bag[0]].partition("=")[2] if len(bag) else "" for bag in bags]
+        first = bags.offsets[:-1]
+        names = [meaning.partition("=")[2] for meaning in meanings]
+        kinds = [
+            names[bags.values[at]] if size else ""
+            for at, size in zip(first, bags.sizes, strict=True)
+        ]
     return item_map(name, model.items, log.names(every), kinds, events, seed)
 
 

@@ -2,22 +2,27 @@
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import build
 from recembed.data.log import Log
+from recembed.data.sequences import Sequences
 from recembed.data.split import split
 from recembed.errors import DataError
-from recembed.evaluation.answers import Measure
+from recembed.evaluation.answers import Measure, Yardsticks
 from recembed.evaluation.cases import cases
 from recembed.evaluation.runner import evaluate
-from recembed.metrics.accuracy import METRICS
-from recembed.metrics.intervals import bootstrap
+from recembed.evaluation.slices import Division
+from recembed.metrics.accuracy import METRICS, recall
+from recembed.metrics.intervals import Resamples
+from recembed.metrics.places import NEVER
 from recembed.protocols import Ranker, TopK
 from recembed.report.document import Report
 
@@ -105,32 +110,53 @@ def habitual(n_users=60, seed=0):
 
 def test_a_worked_example_with_repeats():
     # Targets: u c, v a, w d. Popular lists a, b for all: only v is found, at place 1.
-    # Recent: u has b, a, then c; v has b, a; w has a, then b, c, d.
+    # Recent: u has b, a, then c level with d; v has b, a; w has a, then b, c, d level.
     found, rankers = tiny()
     report = evaluate(rankers, found, Measure(True, (1, 2, 4)))
     means = {name: {m: i.mean for m, i in each.items()} for name, each in report.models.items()}
     third = pytest.approx(1 / 3)
     assert [means["popular"][f"recall@{k}"] for k in (1, 2, 4)] == [third] * 3
-    assert [means["recent"][f"recall@{k}"] for k in (1, 2, 4)] == [0, third, 1]
-    assert means["recent"]["mrr@4"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 4) / 3)
+    expected = [0, (1 + 1 / 3) / 3, 1]
+    assert [means["recent"][f"recall@{k}"] for k in (1, 2, 4)] == pytest.approx(expected)
+    u, v, w = [3, 4], [2], [2, 3, 4]  # the places that each target may have
+
+    def mean_of(f):
+        return np.mean([np.mean([f(place) for place in each]) for each in (u, v, w)])
+
+    assert means["recent"]["mrr@4"] == pytest.approx(mean_of(lambda place: 1 / place))
+    assert means["recent"]["map@4"] == pytest.approx(means["recent"]["mrr@4"])  # one target each
     assert means["recent"]["precision@4"] == pytest.approx(1 / 4)
-    expected = (1 / math.log2(4) + 1 / math.log2(3) + 1 / math.log2(5)) / 3
-    assert means["recent"]["ndcg@4"] == pytest.approx(expected)
-    assert report.ranks["recent"].tolist() == [3, 2, 4]
-    assert report.ranks["popular"].tolist() == [-1, 1, -1]
+    assert means["recent"]["ndcg@4"] == pytest.approx(mean_of(lambda p: 1 / math.log2(p + 1)))
+    (recent,), (popular,) = report.places["recent"], report.places["popular"]
+    assert (recent.above.tolist(), recent.tied.tolist()) == ([2, 1, 1], [2, 1, 3])
+    assert popular.above.tolist() == [NEVER, 0, NEVER]
     assert report.details["popular"]["coverage@1"] == 1 / 4
     assert report.details["recent"]["coverage@4"] == 1
     assert report.counts["targets_excluded"] == 0
     assert report.counts["targets_never_trained"] == 2
     assert (report.n_cases, report.n_clusters) == (3, 3)
-    assert list(report.models["popular"]) == [f"{name}@{k}" for k in (1, 2, 4) for name in METRICS]
+    beside = ("novelty", "popularity", "popularity_lift")
+    names = [f"{name}@{k}" for k in (1, 2, 4) for name in METRICS]
+    assert list(report.models["popular"])[: len(names)] == names
+    assert set(report.models["popular"]) == {
+        *names,
+        *(f"{b}@{k}" for b in beside for k in (1, 2, 4)),
+    }
+
+
+def test_a_target_level_with_the_last_of_a_list_is_found_though_it_is_not_listed():
+    # At 2, u's list b, a ends above c and d; w's a, b ends among b, c, d, which are level.
+    found, rankers = tiny()
+    (recent,) = evaluate(rankers, found, Measure(True, (2,))).places["recent"]
+    assert (recent.above.tolist(), recent.tied.tolist()) == ([NEVER, 1, 1], [1, 1, 3])
 
 
 def test_without_repeats_the_history_is_excluded_and_barred_targets_are_told():
     found, rankers = tiny()
     report = evaluate(rankers, found, Measure(False, (2,)))
-    # v has a in the history: it cannot be listed. u gets c, d; w gets b, c of the untouched.
-    assert report.ranks["recent"].tolist() == [1, -1, -1]
+    # v has a in the history: it cannot be listed. u gets c, d; w two of b, c, d: all are level.
+    (recent,) = report.places["recent"]
+    assert (recent.above.tolist(), recent.tied.tolist()) == ([0, NEVER, 0], [2, 1, 3])
     assert report.counts["targets_excluded"] == 1
     assert any("1 targets may not be listed" in note for note in report.notes)
     assert report.definitions["exclusion"] == "no item of the history may be listed"
@@ -145,7 +171,6 @@ def test_ties_at_the_end_of_the_list_are_told():
     silent = Spoiled(rankers["recent"], tied=-1)
     report = evaluate({"silent": silent}, found, Measure(True, (3,)))
     assert report.details["silent"]["tied_share"] is None
-    assert "unknown" in report.to_markdown()
 
 
 def test_blocks_change_nothing_but_the_number_of_questions():
@@ -155,21 +180,25 @@ def test_blocks_change_nothing_but_the_number_of_questions():
     parts = evaluate(rankers, found, Measure(True, (5, 10), memory=8000))
     assert len(rankers["popular"].asked) > 5
     assert parts.models == whole.models
-    assert all((parts.ranks[name] == whole.ranks[name]).all() for name in rankers)
+    assert parts.slices == whole.slices
+    assert parts.curves == whole.curves
+    assert parts.bias == whole.bias
 
 
 def test_a_planted_habit_is_found_and_the_interval_excludes_zero():
     found, rankers = habitual()
     report = evaluate(rankers, found, Measure(True, (3, 10)))
     (comparison,) = report.comparisons
-    assert (comparison.leader, comparison.other) == ("recent", "popular")
+    assert (comparison.better, comparison.other) == ("recent", "popular")
     means = [report.models[name]["recall@3"].mean for name in ("recent", "popular")]
     assert comparison.difference.mean == pytest.approx(means[0] - means[1])
     assert comparison.difference.low > 0.2
     assert report.verdict.startswith("recent leads popular on recall@3 by 0.")
-    assert "excludes zero" in report.verdict
+    assert comparison.real
+    assert comparison.p == comparison.p_holm < 0.001
     for each in report.models.values():
-        assert all(interval.low <= interval.mean <= interval.high for interval in each.values())
+        for interval in each.values():
+            assert interval.low - 1e-12 <= interval.mean <= interval.high + 1e-12
 
 
 def test_equal_models_cannot_be_told_apart():
@@ -283,21 +312,117 @@ def test_only_the_rest_of_the_basket_is_excluded_where_things_come_back():
 
 def test_the_same_seed_gives_the_same_report_and_all_of_it_survives_json():
     found, rankers = habitual()
-    asked = {"ks": (3, 10), "repeats": True, "setting": {"model": {"dim": 8}, "where": {1}}}
-    first, again = (evaluate(rankers, found, **asked) for _ in range(2))
+    first, again = (evaluate(rankers, found, Measure(True, (3, 10))) for _ in range(2))
     assert first.models == again.models
     assert first.comparisons == again.comparisons
     assert Report.from_json(first.to_json()) == first
-    assert first.setting["caller"] == {"model": {"dim": 8}, "where": "{1}"}
     assert first.setting["test_rule"] == "last:3"
     assert {"recembed", "python", "numpy", "data", "split_seed"} <= set(first.setting)
 
 
-def test_intervals_are_over_users_not_over_baskets():
+def test_intervals_are_over_households_not_over_their_baskets():
+    rows = [
+        (f"u{user}", (user + part) % 7, 10 * basket, 100 * user + basket)
+        for user in range(10)
+        for basket in range(6)
+        for part in range(2)
+    ]
+    users, items, times, groups = map(np.array, zip(*rows, strict=True))
+    log = Log(
+        build(
+            pa.array(users),
+            pa.array(items),
+            sort_key=times,
+            time=times,
+            group_ids=pa.array(groups),
+            order="time",
+        )
+    )
+    found = cases(split(log, "groups:1970-01-01T00:00:20"))
+    report = evaluate({"recent": Recency(7)}, found, Measure(True, (3,)))
+    (places,) = report.places["recent"]
+    expected = Resamples(found.owner, seed=0).interval((places.above < 3).astype(float))
+    assert (report.n_cases, report.n_clusters) == (40, 10)
+    assert report.models["recent"]["hit_rate@3"] == expected
+
+
+def test_seeds_of_a_model_are_averaged_case_by_case_and_their_spread_is_told():
     found, rankers = habitual()
-    owner = np.repeat(np.arange(10, dtype=np.int32), 6)
-    report = evaluate(rankers, replace(found, owner=owner), ks=(3,), repeats=True)
-    hit = (report.ranks["recent"] > 0).astype(float)
-    interval, expected = report.models["recent"]["hit_rate@3"], bootstrap(hit, owner, seed=0)
-    assert report.n_clusters == 10
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    both = {"mixed": [rankers["recent"], rankers["popular"]], "recent": rankers["recent"]}
+    report = evaluate(both, found, Measure(True, (3,)))
+    alone = evaluate(rankers, found, Measure(True, (3,)))
+    means = [alone.models[name]["recall@3"].mean for name in ("recent", "popular")]
+    assert report.spread["mixed"]["recall@3"] == pytest.approx(tuple(means))
+    assert report.models["mixed"]["recall@3"].mean == pytest.approx(np.mean(means))
+    assert list(report.spread) == ["mixed"]
+    assert len(report.places["mixed"]) == 2
+
+
+def test_every_pair_is_compared_and_corrected_for_how_many_there_are():
+    found, rankers = habitual()
+    three = {**rankers, "again": rankers["recent"]}
+    report = evaluate(three, found, Measure(True, (3,)))
+    assert len(report.comparisons) == 3
+    by = {frozenset((each.better, each.other)): each for each in report.comparisons}
+    twins = by[frozenset(("recent", "again"))]
+    assert (twins.p, twins.p_holm, twins.real) == (1, 1, False)
+    apart = by[frozenset(("recent", "popular"))]
+    assert apart.p_holm == pytest.approx(3 * apart.p)
+
+
+def test_a_slice_counts_only_its_own_cases_or_targets():
+    found, rankers = tiny()
+    odd = np.array([True, False, True])
+    groups = {"odd": odd, "none": np.zeros(3, bool), "v": ~odd}
+    divided = [Division("user", "cases", groups), Division("item", "targets", groups)]
+    report = evaluate(rankers, found, Measure(True, (2,)), divisions=divided)
+    assert [(each.by, each.label) for each in report.slices] == [
+        *(("user", "odd"), ("user", "v"), ("item", "odd"), ("item", "v"))
+    ]
+    for each in report.slices:
+        (places,) = report.places["recent"]
+        mine = recall(places, 2)[groups[each.label]]
+        assert each.models["recent"].mean == pytest.approx(mine.mean())
+        assert each.n_cases == each.n_targets == groups[each.label].sum()
+
+
+def test_the_deciding_metric_leads_and_a_typo_is_told_with_what_is_near():
+    found, rankers = habitual()
+    report = evaluate(rankers, found, Measure(True, (3, 10), "ndcg@10"))
+    assert report.metric == report.comparisons[0].metric == "ndcg@10"
+    with pytest.raises(DataError, match="ndcg"):
+        evaluate(rankers, found, Measure(True, (3,), "ndgc@3"))
+    with pytest.raises(DataError, match=r"ndcg@5 is not measured: add its k \(3, 10 are\)"):
+        evaluate(rankers, found, Measure(True, (3, 10), "ndcg@5"))
+
+
+def test_curves_end_in_the_figures_of_the_table():
+    found, rankers = habitual()
+    report = evaluate(rankers, found, Measure(True, (3, 10)))
+    recalls = next(each for each in report.curves if each.metric == "recall")
+    assert recalls.ks == (1, 2, 3, 5, 7, 10)
+    for name, points in recalls.models.items():
+        assert points[-1] == report.models[name]["recall@10"]
+        assert points[2] == report.models[name]["recall@3"]
+        assert all(a.mean <= b.mean for a, b in pairwise(points))
+
+
+def test_the_popularity_groups_share_out_everything():
+    found, rankers = habitual()
+    bias = evaluate(rankers, found, Measure(True, (3,))).bias
+    for shares in (bias.items, bias.targets, *bias.models.values()):
+        assert sum(shares) == pytest.approx(1)
+    assert bias.models["popular"][0] > bias.models["recent"][0]
+
+
+def test_lists_are_measured_beside_accuracy_with_what_is_known_of_items():
+    found, rankers = tiny()
+    directions = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)
+    vectors = Embeddings(found.items, directions, np.ones(4, bool))
+    kinds = Sequences.of([[0], [0], [1], [1]])
+    told = Yardsticks(found.events, vectors, kinds)
+    report = evaluate(rankers, found, Measure(True, (2,)), yardsticks=told)
+    popular = report.models["popular"]  # a, b for everybody: a right angle, one kind
+    assert popular["distance_by_vector@2"].mean == pytest.approx(1)
+    assert popular["distance_by_category@2"].mean == 0
+    assert popular["popularity@2"].mean == pytest.approx((3 + 2) / 2)

@@ -6,11 +6,19 @@ from scipy import stats
 
 from recembed.errors import DataError
 from recembed.metrics import intervals
-from recembed.metrics.intervals import Interval, bootstrap, bootstrap_columns, paired_difference
+from recembed.metrics.intervals import Interval, Resamples, paired_difference
 
 RANDOM = np.random.default_rng(7)
 CLUSTERS = RANDOM.integers(0, 40, 300)
 VALUES = RANDOM.random(300) + CLUSTERS / 40
+
+
+def bootstrap(values, clusters, **options):
+    return Resamples(clusters, **options).interval(values)
+
+
+def bootstrap_columns(values, clusters, **options):
+    return Resamples(clusters, **options).intervals(list(values.T))
 
 
 def test_the_mean_is_the_mean_of_all_cases():
@@ -78,9 +86,7 @@ def test_columns_share_their_resamples_and_agree_with_one_at_a_time():
     both = bootstrap_columns(np.stack([VALUES, VALUES**2], axis=1), CLUSTERS, seed=5)
     alone = [bootstrap(VALUES, CLUSTERS, seed=5), bootstrap(VALUES**2, CLUSTERS, seed=5)]
     for one, other in zip(both, alone, strict=True):
-        assert one.mean == pytest.approx(other.mean)
-        width = other.high - other.low
-        assert abs(one.low - other.low) + abs(one.high - other.high) < 0.1 * width
+        assert (one.low, one.high) == pytest.approx((other.low, other.high))
     same = bootstrap_columns(np.stack([VALUES, 2 * VALUES], axis=1), CLUSTERS, seed=5)
     assert (same[1].low, same[1].high) == pytest.approx((2 * same[0].low, 2 * same[0].high))
 
@@ -135,8 +141,9 @@ def test_full_columns_are_as_if_no_other_had_holes():
     holes = np.where(CLUSTERS % 3, VALUES, np.nan)
     beside = bootstrap_columns(np.stack([VALUES, holes], axis=1), CLUSTERS, seed=5)[0]
     alone = bootstrap(VALUES, CLUSTERS, seed=5)
-    assert beside.mean == pytest.approx(alone.mean)
-    assert abs(beside.low - alone.low) < 0.1 * (alone.high - alone.low)
+    assert (beside.mean, beside.low, beside.high) == pytest.approx(
+        (alone.mean, alone.low, alone.high)
+    )
 
 
 def test_columns_with_no_case_or_of_one_cluster_have_no_interval():
@@ -154,6 +161,25 @@ def test_a_resample_without_a_case_of_a_column_is_left_out():
     assert (found.mean, found.low, found.high) == (0.5, 0, 1)
 
 
+def test_some_of_the_cases_are_resampled_as_if_they_were_all():
+    at = np.flatnonzero(VALUES > 0.8)
+    part = Resamples(CLUSTERS, seed=5).interval(VALUES[at], at)
+    holes = np.where(VALUES > 0.8, VALUES, np.nan)
+    assert part == bootstrap(holes, CLUSTERS, seed=5)
+
+
+def test_many_clusters_are_drawn_in_random_groups_of_the_same_width(monkeypatch):
+    clusters = np.repeat(np.arange(3000), 2)
+    values = RANDOM.exponential(size=6000) + np.repeat(RANDOM.random(3000), 2)
+    whole = bootstrap(values, clusters, seed=0)
+    monkeypatch.setattr(intervals, "BINS", 700)
+    resamples = Resamples(clusters, seed=0)
+    assert np.bincount(np.bincount(resamples.bin)).nonzero()[0].tolist() == [8, 10]  # 4 or 5 users
+    grouped = resamples.interval(values)
+    assert grouped.mean == whole.mean
+    assert grouped.high - grouped.low == pytest.approx(whole.high - whole.low, rel=0.12)
+
+
 def test_an_interval_reads_as_people_write_it():
     assert str(Interval(0.12345, 0.1, 0.2)) == "0.1235 [0.1000, 0.2000]"
 
@@ -161,7 +187,7 @@ def test_an_interval_reads_as_people_write_it():
 def test_nonsense_is_refused():
     with pytest.raises(DataError, match="no cases"):
         bootstrap(np.zeros(0), np.zeros(0, int), seed=0)
-    with pytest.raises(DataError, match="do not fit 2 clusters"):
+    with pytest.raises(DataError, match="do not fit 2 cases"):
         bootstrap(np.zeros(3), np.zeros(2, int), seed=0)
     with pytest.raises(DataError, match="same cases"):
         paired_difference(np.zeros(3), np.zeros(2), np.zeros(3, int), seed=0)
