@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Vectors, blocks
+from recembed.arrays import Vectors
 from recembed.data.embeddings import Embeddings
-from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
-from recembed.models.units import trained_events, unit_matrix
+from recembed.models.factors import FactorModel
+from recembed.models.foldin import fold_in, on_axes
+from recembed.models.units import unit_matrix
 from recembed.progress import QUIET, Progress
-from recembed.protocols import THIS_MACHINE, Arrays, Machine, Validate
+from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.recency import Recency
 from recembed.training.rounds import Rounds
@@ -60,7 +62,7 @@ class ALS:
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
-    ) -> "ALSModel":
+    ) -> FactorModel:
         """Factorize. Raises: MissingExtra without implicit; DataError if that has no answer."""
         from threadpoolctl import threadpool_limits
 
@@ -81,21 +83,21 @@ class ALS:
                 random_state=seed,
             )
 
-            def made() -> ALSModel:
+            def made() -> FactorModel:
                 known = log.interactions.counts() > 0
-                factors = np.array(model.item_factors, np.float32, order="C")
-                factors[~known] = 0
-                return ALSModel(Embeddings(log.interactions.items, factors, known), self, machine)
+                factors = on_axes(np.where(known[:, None], model.item_factors, 0))
+                items = Embeddings(log.interactions.items, factors, known)
+                return FactorModel(items, self, machine)
 
             def after(iteration: int, *_: Any) -> None:
                 task.advance(1)
                 rounds.after(iteration + 1, made)
 
-            rounds = Rounds[ALSModel](validate, self.iterations)
+            rounds = Rounds[FactorModel](validate, self.iterations)
             matrix = unit_matrix(log.interactions, self.unit)
             try:
                 model.fit(matrix, show_progress=False, callback=after)
-            except failed as error:
+            except (failed, np.linalg.LinAlgError) as error:
                 raise _unsolvable(self) from error
         return rounds.end(made)
 
@@ -104,51 +106,13 @@ class ALS:
         items: Vocabulary,
         arrays: Mapping[str, NDArray[Any]],
         machine: Machine = THIS_MACHINE,
-    ) -> "ALSModel":
-        known: Mask = arrays["known"].astype(bool)
-        return ALSModel(Embeddings(items, arrays["factors"], known), self, machine)
+    ) -> FactorModel:
+        return FactorModel.restore(items, arrays, self, machine)
 
-
-@dataclass(frozen=True, eq=False)
-class ALSModel:
-    """Item factors, and what is needed to fold a history in."""
-
-    items: Embeddings
-    setting: ALS
-    machine: Machine = THIS_MACHINE
-
-    @property
-    def neighbours(self) -> Embeddings:
-        """The item factors."""
-        return self.items
-
-    def users(self, histories: Interactions) -> Vectors:
-        """[n_users, dim]: the minimum of the weighted squared error given the item factors.
-
-        Solves (Y'Y + sum (c - 1) y y' + reg I) x = sum c y with c = alpha * weight, as implicit.
-        """
-        factors, dim = self.items.vectors, self.items.dim
-        shared = factors.T @ factors + self.setting.regularization * np.eye(dim, dtype=np.float32)
-        histories = trained_events(histories, self.items.known)
-        weights = self.setting.recency.matrix(histories)
-        users = np.zeros((histories.n_users, dim), np.float32)
-        for block in blocks(histories.n_users, 4 * dim * dim * 3, self.machine.memory // 4):
-            left = np.tile(shared, (block.stop - block.start, 1, 1))  # [block, dim, dim]
-            right = np.zeros((block.stop - block.start, dim), np.float32)
-            for i, user in enumerate(range(block.start, block.stop)):
-                at = slice(weights.indptr[user], weights.indptr[user + 1])
-                mine = factors[weights.indices[at]]  # [n_events, dim]
-                confidence = self.setting.alpha * weights.data[at]
-                left[i] += (mine.T * (confidence - 1)) @ mine
-                right[i] = confidence @ mine
-            try:
-                users[block] = np.linalg.solve(left, right[:, :, None])[:, :, 0]
-            except np.linalg.LinAlgError as error:
-                raise _unsolvable(self.setting) from error
-        return users
-
-    def arrays(self) -> Arrays:
-        return {"factors": self.items.vectors, "known": self.items.known.astype(np.uint8)}
+    def place(self, items: Vectors, weights: sp.csr_matrix, machine: Machine) -> Vectors:
+        """(Y'Y + sum (c - 1) y y' + reg I) x = sum c y with c = alpha * weight, as implicit."""
+        confidence = np.float32(self.alpha) * weights.data
+        return fold_in(items, weights, confidence, confidence - 1, self.regularization, machine)
 
 
 def _unsolvable(setting: ALS) -> DataError:

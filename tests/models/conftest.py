@@ -34,12 +34,18 @@ SMALL = {
         "features": ("colour", "tags"),
     },
     "als": {"dim": 16, "iterations": 5},
+    "ials": {"dim": 16, "iterations": 5},
+    "bpr": {"dim": 16, "iterations": 60, "learning_rate": 0.05},
+    "ease": {"regularization": 20.0},
     "item-knn": {"neighbours": 20},
 }
 VARIANTS = {
     "item2vec of groups": ("item2vec", {"unit": "group", "blend": 0.5}),
     "two-tower of groups": ("two-tower", {"unit": "group"}),
     "als of groups": ("als", {"unit": "group", "recency.last": 6}),
+    "ials of groups": ("ials", {"unit": "group", "nu": 0.5}),
+    "bpr of groups": ("bpr", {"unit": "group", "recency.decay": 0.9}),
+    "ease of groups": ("ease", {"unit": "group", "recency.decay": 0.9}),
     "item-knn of groups": ("item-knn", {"unit": "group", "recency.past": 0.5}),
     "repeat, newest habits first": ("repeat", {"recency.decay": 0.8}),
 }

@@ -98,5 +98,5 @@ def test_a_user_without_an_answer_says_what_to_change(log_of, one):
     model = ALS(dim=2, iterations=1).fit(log, machine=one)
     flat = replace(model.items, vectors=np.zeros((3, 2), np.float32))
     singular = replace(model, items=flat, setting=ALS(dim=2, regularization=0))
-    with pytest.raises(DataError, match="set regularization higher, or alpha lower"):
+    with pytest.raises(DataError, match="place a user have no answer: set regularization higher"):
         singular.users(log.interactions)

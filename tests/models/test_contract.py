@@ -166,6 +166,9 @@ def test_progress_ends_at_its_total(again, planted):
         "item2vec": lambda: f"{setting.epochs * len(events):,} tokens",
         "two-tower": lambda: f"{setting.epochs * examples:,} examples",
         "als": lambda: f"{setting.iterations} rounds",
+        "ials": lambda: f"{setting.iterations} rounds",
+        "bpr": lambda: f"{setting.iterations} rounds",
+        "ease": lambda: f"{events.n_items - len(planted.untrained)} items",
         "item-knn": lambda: f"{events.n_items} items",
     }
     lines = again.said.splitlines()

@@ -102,6 +102,7 @@ assert "torch" not in sys.modules
             "matrix factorization and item-kNN needs an optional package: "
             "pip install 'recembed[implicit]'",
         ),
+        ("ials", "irspack", "iALS needs an optional package: pip install 'recembed[ials]'"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(name, package, line):
