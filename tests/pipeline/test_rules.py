@@ -31,6 +31,9 @@ def test_every_rule_holds_out_what_it_says(shop, trained, evaluated):
     def baskets_from(moment):
         return sum(start >= moment and len(items) > 1 for start, items in baskets.values())
 
+    def users_between(start, end):
+        return sum(any(start <= at < end for at in theirs) for theirs in times.values())
+
     wanted = {
         "last:1": users,
         "last:3": users,
@@ -39,7 +42,10 @@ def test_every_rule_holds_out_what_it_says(shop, trained, evaluated):
         "time:-3d": users_after(end - 3 * DAY + 1),
         "time:-36h": users_after(end - 36 * 3600 + 1),
         "time:-1w": users_after(end - 7 * DAY + 1),
+        "time:-6d..-3d": users_between(end - 6 * DAY + 1, end - 3 * DAY + 1),
+        "random:0.2": users,
         "users:0.25": users // 4,
+        "users:0.25/0.3": users // 4,
         "groups:-4d": baskets_from(end - 4 * DAY + 1),
         f"groups:{date:%Y-%m-%dT%H:%M:%S}": baskets_from(cut),
     }
@@ -134,3 +140,52 @@ def test_one_user_is_enough_for_last_and_too_few_for_a_share(tmp_path, trained, 
     line = refused("train", tmp_path / "log.csv", "--out", tmp_path / "x", "--test", "users:0.1")
     assert "leaves the test part empty; there are 6 events of 1 users" in line
     assert not (tmp_path / "x").exists()
+
+
+def test_by_itself_the_last_tenth_of_time_is_held_out_and_the_run_says_from_when(
+    shop, trained, evaluated
+):
+    run = trained(shop.log, "--valid", "auto")
+    cut = Run.open(run).facts["split"]
+    assert (cut["test"], cut["valid"]) == ("time:0.1", "time:0.1")
+    late = sorted(event[2] for event in shop.events)[-cut["counts"]["test_events"] :]
+    assert late[0] == cut["moments"]["test_from"] > cut["moments"]["valid_from"]
+    assert abs(len(late) - len(shop.events) / 10) <= 1  # no two users act in the same second
+    report = evaluated(run)
+    assert report.setting["test_rule"] == "time:0.1"
+    assert report.counts["targets"] <= len(late)
+
+
+def test_a_log_without_order_or_groups_holds_random_items_out_by_itself(tmp_path, trained):
+    run = trained(unordered(tmp_path))
+    assert Run.open(run).facts["split"]["test"] == "random:0.1"
+    assert Run.open(run).facts["split"]["counts"]["test_users"] >= 18  # u = 11: one item alone
+
+
+def test_the_parts_that_a_log_brings_are_evaluated_on_and_kept(tmp_path, trained, evaluated, call):
+    for name, at in {"train": range(4), "valid": range(4, 5), "test": range(5, 7)}.items():
+        lines = [f"{user},{(user * step) % 11}" for step in at for user in range(1, 11)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,item", *lines, ""]))
+    run = trained(tmp_path, "--valid", "given", "--tune")
+    log, cut = load_log(Run.open(run))
+    assert cut.tolist() == log.interactions.part.tolist()
+    assert (evaluated(run).n_cases, evaluated(run, "--on", "valid").n_cases) == (10, 10)
+    assert Run.open(run).facts["split"]["test"] == "given"
+    answer = call("recommend", run, "--user", 1, "--basket", 7, "-k", 3).answers[0]
+    assert len(answer["items"]) == 3
+
+
+def test_what_follows_a_window_is_trained_on_for_serving_alone(shop, trained, call):
+    counts = Counter(event[1] for event in shop.events)
+
+    def best(*options):
+        run = trained(shop.log, "--test", "time:-6d..-3d", *options)
+        answer = call("recommend", run, "--user", "nobody", "-k", 1).answers[0]["items"][0]
+        cut = Run.open(run).facts["split"]["counts"]
+        return answer["score"], cut["train_events"], cut["later_events"]
+
+    assert best("--refit")[0] == max(counts.values())
+    score, trained_on, later = best()
+    assert later > 0
+    assert trained_on + later < len(shop.events)
+    assert score < max(counts.values())
