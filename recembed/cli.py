@@ -30,6 +30,7 @@ from recembed.options import (
     run,
     seed,
     seen,
+    split_seed,
     threads,
 )
 
@@ -52,6 +53,7 @@ def cli() -> None:
 @click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
 @reading
 @seen
+@split_seed
 @seed
 @threads
 @device
@@ -81,6 +83,7 @@ def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **
 @click.option("--valid", type=RULE, default="auto", show_default=True, help="What decides.")
 @reading
 @seen
+@split_seed
 @seed
 @threads
 @device

@@ -72,6 +72,9 @@ device = choice("--device", "auto|cpu|cuda", "auto", "Where torch models train."
 quiet = click.option("--quiet", is_flag=True, help="No progress.")
 threads = click.option("--threads", type=int, default=None, help="Worker threads [all cores].")
 seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+split_seed = click.option(
+    "--split-seed", default=0, show_default=True, help="Of what is held out by chance."
+)
 checkpoint = click.option(
     "--checkpoint",
     type=click.Path(),

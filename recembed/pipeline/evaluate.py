@@ -196,7 +196,8 @@ def _training(run: Run) -> str:
     words += ["--test", cut["test"]] + (["--valid", cut["valid"]] if cut["valid"] else [])
     words += ["--file-order"] if cut["file_order"] else []
     words += ["--seen", "allow" if facts["repeats"] else "exclude"]
-    return shlex.join([*words, "--seed", str(facts["seed"])])
+    words += ["--split-seed", str(cut["seed"]), "--seed", str(facts["seed"])]
+    return shlex.join(words)
 
 
 def _check_folder(out: str | Path | None) -> None:

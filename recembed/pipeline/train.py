@@ -49,6 +49,7 @@ def train(
     repeats: Literal["keep", "collapse"] = "keep",
     seen: Literal["auto", "allow", "exclude"] = "auto",
     file_order: bool = False,
+    split_seed: int = 0,
     seed: int = 0,
     threads: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -60,16 +61,18 @@ def train(
     log: a file, a folder of Parquet, a frame, a table, "dataset:NAME", or a Log that was read
     (then the options that read one do nothing). model: item2vec unless named. set: hyperparameters
     by dotted name. settings: the file that `tune` wrote, whose model and setting these are where
-    `set` does not say otherwise. test, valid:
-    rules of data.rules, None holds nothing out. The model trains on all but the test part; tune:
-    leave the valid part out too, to be evaluated on it; refit: train on the whole log, for
-    serving. seen: whether items of a history may be recommended again; auto: if at least 5 % of
-    the log's events repeat an earlier one. checkpoint: a file that keeps the state of training;
-    the same call goes on from there after it was stopped.
+    `set` does not say otherwise. test, valid: rules of data.rules, None holds nothing out. The
+    model trains on all but the test part; tune: leave the valid part out too, to be evaluated on
+    it; refit: train on the whole log, for serving. seen: whether items of a history may be
+    recommended again; auto: if at least 5 % of the log's events repeat an earlier one. split_seed:
+    of what is held out by chance, apart from `seed`, so that models trained with several seeds
+    answer the same cases. checkpoint: a file that keeps the state of training; the same call goes
+    on from there after it was stopped.
 
     Raises: DataError for what is wrong with the log or the options; RunError for the folder.
     """
     check_seed(seed)
+    check_seed(split_seed)
     progress = Progress("quiet" if quiet else "auto")
     tuned = None if settings is None else Tuned.read(settings)
     estimator = _estimator(model, set or {}, tuned)  # a typo should not cost the reading of a log
@@ -89,7 +92,9 @@ def train(
         min_item=min_item,
         repeats=repeats,
     )
-    parts = None if test is None else split(data, test, valid, seed=seed, file_order=file_order)
+    parts = (
+        None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
+    )
     data = data if parts is None else parts.log  # which is in order, if file_order says so
     facts = {
         "split": None if parts is None else _described(parts, file_order),

@@ -47,6 +47,7 @@ def tune(
     repeats: Literal["keep", "collapse"] = "keep",
     seen: Literal["auto", "allow", "exclude"] = "auto",
     file_order: bool = False,
+    split_seed: int = 0,
     seed: int = 0,
     threads: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -67,6 +68,7 @@ def tune(
     RunError if OUT has another search; MissingExtra without Optuna.
     """
     check_seed(seed)
+    check_seed(split_seed)
     _check(trials, timeout, sample, metric)
     progress = Progress("quiet" if quiet else "auto")
     fixed, narrowed = set or {}, space or {}
@@ -85,7 +87,7 @@ def tune(
     )
     if test is None or valid is None:
         raise DataError("a search needs a test part to leave alone and a valid part: name rules")
-    parts = split(data, test, valid, seed=seed, file_order=file_order)
+    parts = split(data, test, valid, seed=split_seed, file_order=file_order)
     spaces = _of_use(spaces, parts, model)
     known = before_test(parts)
     again = may_repeat(known.log.interactions, seen)
@@ -100,6 +102,7 @@ def tune(
         "test rule": str(parts.test_rule),
         "valid rule": str(parts.valid_rule),
         "seed": str(seed),
+        "split_seed": str(split_seed),
         "sample": str(sample),
         "log": data.interactions.fingerprint(),
         "setting": f"{flat(estimator)}, seen {seen}, file order {file_order}",
