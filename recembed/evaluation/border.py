@@ -29,11 +29,10 @@ class Border:
     @classmethod
     def of(cls, split: Split, on: Part) -> "Border":
         code, events = split.code(on), split.log.interactions
-        rule = split.valid_rule if on == "valid" and split.valid_rule else split.test_rule
         clock = np.arange(len(events)) if events.order == "position" else None
         return cls(
             events,
-            rule,
+            split.rule(on),
             split.part < code,
             split.part == code,
             events.events.owners(),

@@ -66,7 +66,7 @@ def leaks(parts, on="test", *, repeats=True, **more):
 
 def count(text):
     """The number that a finding begins with."""
-    return int(text.split()[0].replace(",", ""))
+    return int(text.split()[0])
 
 
 diaries = st.lists(
@@ -267,9 +267,7 @@ def test_a_part_larger_than_training_and_a_user_who_decides_are_told_of():
 def test_leaks_come_first_and_are_refused_in_one_line_unless_allowed():
     parts = moved(split(log_of(DIARY), "last:2"), TEST, "i10a")
     found = audit(parts, "test", repeats=True, trained={"als": TEST + 1})
-    kinds = [each.kind for each in found]
-    assert kinds == sorted(kinds)
-    assert kinds.count("leak") == 2
+    assert [each.kind for each in found[:3]] == ["leak", "leak", "note"]
     with pytest.raises(
         DataError, match=r"found 2 leaks: .*itself: 'als'.*--leaks report"
     ) as raised:

@@ -96,3 +96,11 @@ def test_without_times_in_the_log_there_is_no_border_to_compare_with():
     events = replace(parts.log.interactions, time=None, order="position")
     bare = replace(parts.log, interactions=events)
     assert found(split(bare, "last:1"), item2vec=("updated",)) == []
+
+
+def test_in_a_log_that_counts_from_zero_large_counts_are_no_dates():
+    parts = parts_with(updates=np.full(10, 5000), date=days(0) * DAY)
+    events = parts.log.interactions
+    small = replace(parts.log, interactions=replace(events, time=events.time // DAY - START))
+    ((_, _, text),) = found(split(small, "time:0.4"), item2vec=("updates",))
+    assert "by column 'date'" in text
