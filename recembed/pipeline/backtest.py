@@ -87,7 +87,7 @@ def backtest(
         min_item=min_item,
         repeats=repeats,
     )
-    parts = [split(data, rule, seed=seed) for rule in rules]  # all of them, before any training
+    parts = [split(data, rule) for rule in rules]  # all of them, before any training
     common: dict[str, Any] = {"seed": seed, "threads": threads, "quiet": quiet}
     again = may_repeat(data.interactions, seen)
     asked = {"k": ks, "metric": metric, "leaks": leaks, **common}
@@ -96,7 +96,7 @@ def backtest(
     for i, part in enumerate(parts, 1):
         folder = Path(out) / f"point-{i}"
         for name, entry in entries.items():
-            if not _trained(folder / name, entry.estimator, part, again):
+            if not _trained(folder / name, part, entry.estimator, repeats=again, seed=seed):
                 how = entry.options | {"test": str(part.test_rule), "seen": seen, "device": device}
                 train(data, folder / name, **how, **common)
         windows.append(_measured(folder, tuple(entries), part, asked))
@@ -176,7 +176,7 @@ def _entries(
     return dict(every)
 
 
-def _trained(folder: Path, estimator: Estimator, part: Split, repeats: bool) -> bool:
+def _trained(folder: Path, part: Split, estimator: Estimator, *, repeats: bool, seed: int) -> bool:
     """Whether the run is there. Raises: RunError if what is there is another one."""
     if not folder.exists():
         return False
@@ -184,7 +184,8 @@ def _trained(folder: Path, estimator: Estimator, part: Split, repeats: bool) -> 
     cut = facts.get("split") or {}
     same = {
         "log": facts["data"] == part.log.interactions.fingerprint(),
-        "split": (cut.get("test"), facts["seed"]) == (str(part.test_rule), part.seed),
+        "window": cut.get("test") == str(part.test_rule),
+        "seed": facts["seed"] == seed,
         "setting": registry.estimator(facts["model"], facts["setting"]) == estimator,
         "seen": facts["repeats"] == repeats,
     }

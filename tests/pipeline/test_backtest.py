@@ -164,8 +164,8 @@ def test_one_more_model_is_measured_beside_those_that_are_there(log, calls, tmp_
 @pytest.mark.parametrize(
     ("other", "what"),
     [
-        ({"window": "3d"}, "split"),
-        ({"seed": 5}, "split"),
+        ({"window": "3d"}, "window"),
+        ({"seed": 5}, "seed"),
         ({"seen": "exclude"}, "seen"),
         ({"set": {"neighbours": 3}, "model": "item-knn"}, "setting"),
         ({"min_user": 8}, "log"),
