@@ -49,8 +49,6 @@ class Trials:
         if at == 0 and not self._of("WAITING"):
             self._study.enqueue_trial(self._first)
         trial = self._study.ask({name: _distribution(each) for name, each in self._spaces.items()})
-        values = {name: _shown(value, self._spaces[name]) for name, value in trial.params.items()}
-        trial.set_user_attr("values", values)
         looks: list[float] = []
 
         def look(value: float) -> None:
@@ -60,7 +58,7 @@ class Trials:
                 raise optuna.TrialPruned
 
         try:
-            self._study.tell(trial, attempt(values, look))
+            self._study.tell(trial, attempt(self._values(trial), look))
         except optuna.TrialPruned:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         except DataError as error:
@@ -74,7 +72,7 @@ class Trials:
                 float("nan") if each.state.name != "COMPLETE" else each.value,
                 {"COMPLETE": "complete", "PRUNED": "pruned"}.get(each.state.name, "failed"),
                 round(each.duration.total_seconds(), 3),
-                each.user_attrs["values"],
+                self._values(each),
             )
             for each in self._ended()
         )
@@ -82,6 +80,9 @@ class Trials:
     def why(self) -> str:
         """What the first failed trial said."""
         return next(str(each.user_attrs[WHY]) for each in self._ended() if WHY in each.user_attrs)
+
+    def _values(self, trial: Any) -> dict[str, Any]:
+        return {name: _shown(value, self._spaces[name]) for name, value in trial.params.items()}
 
     def _ended(self) -> list[Any]:
         failed = [each for each in self._of("FAIL") if WHY in each.user_attrs]
