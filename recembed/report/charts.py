@@ -36,7 +36,7 @@ def dots(rows: Sequence[tuple[str, Key, Interval]], axis: str) -> Spec:
     place: dict[str, Any] = {"y": alt.Y("label:N", sort=labels, title=None)}
     if shared:
         place["yOffset"] = alt.YOffset("key:N", sort=list(legend))
-    chart = _chart(values).encode(
+    chart = _chart().encode(
         **place,
         x=alt.X("value:Q", title=axis, scale=alt.Scale(zero=False, padding=8)),
         color=_colour(legend),
@@ -45,7 +45,7 @@ def dots(rows: Sequence[tuple[str, Key, Interval]], axis: str) -> Spec:
     lines = chart.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
     points = chart.mark_point(filled=True, size=55, opacity=1).encode(shape=_shape(legend))
     each = 11 * len(legend) + 12 if shared else 26
-    return _spec(lines + points, height=each * len(labels))
+    return _spec(lines + points, values, height=each * len(labels))
 
 
 def curve(curve: Curve, legend: Mapping[str, Key]) -> Spec:
@@ -64,7 +64,7 @@ def curve(curve: Curve, legend: Mapping[str, Key]) -> Spec:
         if name in curve.models
         for k, interval in zip(curve.ks, curve.models[name], strict=True)
     ]
-    chart = _chart(values).encode(
+    chart = _chart().encode(
         x=alt.X("k:Q", title="k", scale=alt.Scale(zero=False, nice=False)),
         color=_colour(legend),
         tooltip=_tips(key="model", k="k", shown=curve.metric),
@@ -73,7 +73,7 @@ def curve(curve: Curve, legend: Mapping[str, Key]) -> Spec:
     bands = chart.mark_area(opacity=0.14).encode(y=y, y2="high:Q", tooltip=alt.value(None))
     line = chart.encode(y=alt.Y("value:Q", title=curve.metric))
     points = line.mark_point(filled=True, size=32, opacity=1).encode(shape=_shape(legend))
-    return _spec(bands + line.mark_line(strokeWidth=1.8) + points, height=280)
+    return _spec(bands + line.mark_line(strokeWidth=1.8) + points, values, height=280)
 
 
 def shares(rows: Mapping[str, Sequence[float]], groups: Mapping[str, Key]) -> Spec:
@@ -84,7 +84,7 @@ def shares(rows: Mapping[str, Sequence[float]], groups: Mapping[str, Key]) -> Sp
         for label, parts in rows.items()
         for at, (group, share) in enumerate(zip(groups, parts, strict=True))
     ]
-    chart = _chart(values).mark_bar(height=16)
+    chart = _chart().mark_bar(height=16)
     chart = chart.encode(
         y=alt.Y("label:N", sort=list(rows), title=None),
         x=alt.X("value:Q", stack="zero", title="share", axis=alt.Axis(format="%")).scale(
@@ -94,7 +94,7 @@ def shares(rows: Mapping[str, Sequence[float]], groups: Mapping[str, Key]) -> Sp
         order="at:O",
         tooltip=_tips(label="of", key="popularity", shown="share"),
     )
-    return _spec(chart, height=26 * len(rows))
+    return _spec(chart, values, height=26 * len(rows))
 
 
 def plane(items: ItemMap, at: Sequence[Sequence[float]], groups: Sequence[Key]) -> Spec:
@@ -112,7 +112,7 @@ def plane(items: ItemMap, at: Sequence[Sequence[float]], groups: Sequence[Key]) 
     )
     bare = {"axis": None, "scale": alt.Scale(zero=False, nice=False, padding=12)}
     size = alt.Size("events:Q", scale=alt.Scale(type="sqrt", range=[14, 150]), legend=None)
-    chart = _chart(values).mark_circle(opacity=0.62, clip=True)
+    chart = _chart().mark_circle(opacity=0.62, clip=True)
     chart = chart.encode(
         x=alt.X("x:Q", **bare),
         y=alt.Y("y:Q", **bare),
@@ -120,7 +120,7 @@ def plane(items: ItemMap, at: Sequence[Sequence[float]], groups: Sequence[Key]) 
         color=_colour(legend),
         tooltip=_tips(title="item", key="category", events="events"),
     )
-    return _spec(chart.add_params(zoom), height=400)
+    return _spec(chart.add_params(zoom), values, height=400)
 
 
 def price(rows: Sequence[tuple[Key, str, float, float]], legend: Mapping[str, Key]) -> Spec:
@@ -137,7 +137,7 @@ def price(rows: Sequence[tuple[Key, str, float, float]], legend: Mapping[str, Ke
         }
         for at, (key, way, recall, speed) in enumerate(rows)
     ]
-    chart = _chart(values).encode(
+    chart = _chart().encode(
         x=alt.X("speed:Q", title="queries/s", **_logarithmic()),
         y=alt.Y("recall:Q", title="recall against exact", scale=alt.Scale(zero=False, padding=8)),
         color=_colour(legend),
@@ -145,7 +145,7 @@ def price(rows: Sequence[tuple[Key, str, float, float]], legend: Mapping[str, Ke
     )
     lines = chart.mark_line(strokeWidth=1.5).encode(order="at:O")
     points = chart.mark_point(filled=True, size=60, opacity=1).encode(shape=_shape(legend))
-    return _spec(lines + points, height=240)
+    return _spec(lines + points, values, height=240)
 
 
 def progress(values: Sequence[float], metric: str, colour: str) -> Spec:
@@ -157,7 +157,7 @@ def progress(values: Sequence[float], metric: str, colour: str) -> Spec:
         {"trial": at, "value": value, "best": most, "shown": number(value)}
         for (at, value), most in zip(finished, best, strict=True)
     ]
-    chart = _chart(rows).encode(
+    chart = _chart().encode(
         x=alt.X("trial:Q", axis=alt.Axis(tickMinStep=1, format="d")).scale(
             zero=False, nice=False, padding=8
         ),
@@ -166,7 +166,8 @@ def progress(values: Sequence[float], metric: str, colour: str) -> Spec:
     y = {"title": metric, "scale": alt.Scale(zero=False)}
     line = chart.mark_line(interpolate="step-after", color=colour, strokeWidth=2)
     points = chart.mark_circle(size=36, opacity=0.75, color="var(--quiet)")
-    return _spec(line.encode(y=alt.Y("best:Q", **y)) + points.encode(y=alt.Y("value:Q", **y)))
+    both = line.encode(y=alt.Y("best:Q", **y)) + points.encode(y=alt.Y("value:Q", **y))
+    return _spec(both, rows)
 
 
 def response(tried: Iterable[tuple[Any, float]], name: str, metric: str, colour: str) -> Spec:
@@ -189,7 +190,7 @@ def response(tried: Iterable[tuple[Any, float]], name: str, metric: str, colour:
     scaled = _logarithmic() if wide else {"scale": alt.Scale(zero=False, padding=8)}
     upright = alt.Axis(labelAngle=0)
     x = alt.X("x:Q", title=name, **scaled) if plain else alt.X("x:N", title=name, axis=upright)
-    chart = _chart(rows).mark_circle(opacity=0.75)
+    chart = _chart().mark_circle(opacity=0.75)
     chart = chart.encode(
         x=x,
         y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False)),
@@ -197,7 +198,7 @@ def response(tried: Iterable[tuple[Any, float]], name: str, metric: str, colour:
         size=alt.condition("datum.best", alt.value(110), alt.value(36)),
         tooltip=_tips(x=name, shown=metric),
     )
-    return _spec(chart)
+    return _spec(chart, rows)
 
 
 def _altair() -> Any:
@@ -208,11 +209,10 @@ def _altair() -> Any:
     return altair
 
 
-def _chart(values: list[dict[str, Any]]) -> Any:
-    """A chart of these rows; what is not known is null, since JSON has no nan."""
+def _chart() -> Any:
+    """A chart of the rows that `_spec` adds: Altair would hold each of them to its schema."""
     alt = _altair()
-    short = [{name: _short(value) for name, value in row.items()} for row in values]
-    return alt.Chart(alt.InlineData(values=to_plain(short)))
+    return alt.Chart(alt.NamedData("rows"))
 
 
 def _short(value: Any) -> Any:
@@ -246,7 +246,12 @@ def _tips(**titles: str) -> list[Any]:
     return [alt.Tooltip(field, type="nominal", title=title) for field, title in titles.items()]
 
 
-def _spec(chart: Any, height: int = 180) -> Spec:
-    """What the page hands to Vega: it knows the version, and sets fonts and lines itself."""
-    spec: Spec = chart.properties(width="container", height=height).to_dict()
-    return {name: part for name, part in spec.items() if name not in ("$schema", "config")}
+def _spec(chart: Any, rows: list[dict[str, Any]], height: int = 180) -> Spec:
+    """What the page hands to Vega: it knows the version, and sets fonts and lines itself.
+
+    What is not known in a row is null, since JSON has no nan.
+    """
+    spec: Spec = chart.properties(width="container", height=height).to_dict(validate=False)
+    kept = {name: part for name, part in spec.items() if name not in ("$schema", "config")}
+    short = [{name: _short(value) for name, value in row.items()} for row in rows]
+    return {**kept, "datasets": {"rows": to_plain(short)}}

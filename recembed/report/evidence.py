@@ -27,14 +27,14 @@ from recembed.report.parts import (
 
 CATEGORIES = 9  # with colours of their own on the map; the tenth is all the others
 OTHERS = "all others"
-TITLE = 40  # letters of a title on the map: 2,000 titles are there three times
+LETTERS = 40  # of a title or category on the map: 2,000 of them are there three times
 TRIALS = 100  # the best ones that are listed: ten searches then fit a page below 3 MB
 
 
 def evidence(report: Report) -> Iterator[Section]:
     """The sections that the report has something for."""
     if report.map is not None and report.map.titles:
-        yield Section("items", "Items", (*_map(report.map),))
+        yield Section("items", "Items", (*_map(_shortened(report.map)),))
     if report.examples:
         blocks = (each for at, case in enumerate(report.examples, 1) for each in _example(at, case))
         told = "Cases drawn by chance. Hits are marked ✓."
@@ -59,20 +59,19 @@ def _map(items: ItemMap) -> Iterator[Block]:
     looks = keys([*named, *([OTHERS] if len(named) < len(counts) else [])], shaped=False)
     groups = [looks.get(category) or looks[OTHERS] for category in items.categories]
     told = ", ".join(f"{name} {counts[name]}" for name in named)
-    short = _shortened(items)
     ways = {"PCA": items.pca, "t-SNE": items.tsne}
     panels = tuple(
         Panel(
             way,
             f"{n:,} items on a plane by {way}. Items by category: {told}.",
-            partial(charts.plane, short, at, groups),
+            partial(charts.plane, items, at, groups),
         )
         for way, at in ways.items()
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (title, category, events, *pca, *tsne)
         for title, category, events, pca, tsne in zip(
-            short.titles, items.categories, items.events, items.pca, items.tsne, strict=True
+            items.titles, items.categories, items.events, items.pca, items.tsne, strict=True
         )
     )
     header = ("item", "category", "events", "PCA 1", "PCA 2", "t-SNE 1", "t-SNE 2")
@@ -81,8 +80,11 @@ def _map(items: ItemMap) -> Iterator[Block]:
 
 
 def _shortened(items: ItemMap) -> ItemMap:
-    titles = (title if len(title) <= TITLE else title[: TITLE - 1] + "…" for title in items.titles)
-    return replace(items, titles=tuple(titles))
+    titles, categories = (
+        tuple(text if len(text) <= LETTERS else text[: LETTERS - 1] + "…" for text in texts)
+        for texts in (items.titles, items.categories)
+    )
+    return replace(items, titles=titles, categories=categories)
 
 
 def _example(at: int, case: Example) -> Iterator[Block]:

@@ -18,7 +18,8 @@ const options = {
 };
 const specs = JSON.parse(document.getElementById("specs").textContent);
 for (const place of document.querySelectorAll(".chart")) {
-  vegaEmbed(place, specs[Number(place.dataset.spec)], options);
+  // Vega describes its own element, and not as well as the page describes `place`.
+  vegaEmbed(place.appendChild(document.createElement("div")), specs[Number(place.dataset.spec)], options);
 }
 
 let opened = [];
