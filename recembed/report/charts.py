@@ -237,7 +237,7 @@ def _logarithmic() -> dict[str, Any]:
     """Without the crowd of lines between the powers of ten."""
     alt = _altair()
     scale = alt.Scale(type="log", nice=False, padding=12)
-    return {"scale": scale, "axis": alt.Axis(grid=False, ticks=True)}
+    return {"scale": scale, "axis": alt.Axis(grid=False, ticks=True, labelFlush=True)}
 
 
 def _tips(**titles: str) -> list[Any]:
