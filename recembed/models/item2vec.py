@@ -89,7 +89,7 @@ class Item2Vec:
         "threshold share of frequent items; 0: keep all",
         low=0,
         high=1,
-        search=one_of(0.0, 1e-4, 1e-3, 1e-2),
+        search=one_of(0.0, 1e-3, 1e-2),
     )
     epochs: int = setting(30, "passes over the log", low=1, search=between(5, 60))
     learning_rate: float = setting(
@@ -103,7 +103,7 @@ class Item2Vec:
         "retrieve by output + blend * input vectors; > 0 where people repeat themselves",
         low=0,
         high=1e6,  # what float32 holds with room to spare
-        search=between(0.0, 4.0),
+        search=one_of(0.0, 0.5, 1.0, 2.0, 4.0),
     )
     min_count: int = setting(
         1, "items with fewer events are not trained", low=1, search=one_of(1, 2, 3, 5)
