@@ -14,6 +14,7 @@ _PLACES = {
     "tune": "recembed.pipeline.tune",
     "index": "recembed.pipeline.index",
     "evaluate": "recembed.pipeline.evaluate",
+    "backtest": "recembed.pipeline.backtest",
     "compare": "recembed.pipeline.compare",
     "recommend": "recembed.pipeline.recommend",
     "similar": "recembed.pipeline.recommend",

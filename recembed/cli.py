@@ -13,6 +13,7 @@ import click
 
 import recembed
 from recembed.cli_datasets import datasets
+from recembed.cli_measure import backtest, compare, evaluate, tune
 from recembed.cli_text import text
 from recembed.errors import RecembedError
 from recembed.options import (
@@ -21,10 +22,8 @@ from recembed.options import (
     checkpoint,
     choice,
     device,
-    indices,
-    leaks,
+    file_order,
     number,
-    part,
     quiet,
     reading,
     run,
@@ -53,6 +52,7 @@ def cli() -> None:
 @click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
 @reading
 @seen
+@file_order
 @split_seed
 @seed
 @threads
@@ -67,42 +67,6 @@ def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **
     groups:-14d, given (by LOG's own parts), auto (what suits LOG), or none.
     """
     recembed.train(set=dict(set), columns=dict(columns), **rest)
-
-
-@cli.command()
-@click.argument("log")
-@click.option("--out", required=True, type=click.Path(), help="The folder of the search.")
-@click.option("--model", default="item2vec", show_default=True, help="See `recembed models`.")
-@click.option("--trials", default=30, show_default=True, help="Settings to try, earlier ones too.")
-@click.option("--timeout", type=float, default=None, help="Begin no trial after so many seconds.")
-@click.option("--metric", default="ndcg@10", show_default=True, help="What is to be high.")
-@click.option("--sample", default=0.1, show_default=True, help="Share of the users in trials.")
-@click.option("--set", type=PAIR, multiple=True, help="A hyperparameter that is fixed.")
-@click.option("--space", type=PAIR, multiple=True, help="Where to search one: see below.")
-@click.option("--test", type=RULE, default="auto", show_default=True, help="What is left alone.")
-@click.option("--valid", type=RULE, default="auto", show_default=True, help="What decides.")
-@reading
-@seen
-@split_seed
-@seed
-@threads
-@device
-@quiet
-def tune(
-    set: Iterable[tuple[str, str]],
-    space: Iterable[tuple[str, str]],
-    columns: Iterable[tuple[str, str]],
-    **rest: Any,
-) -> None:
-    """Search for the best setting of a model on the valid part of LOG; needs recembed[tune].
-
-    The best one is written to OUT/best.json, which `train --settings` reads; the same call goes on
-    after it was stopped. A space is a list of values (dim=64,128) or a range (dropout=0..0.5,
-    learning_rate=0.01..0.1:log).
-    """
-    found = recembed.tune(set=dict(set), space=dict(space), columns=dict(columns), **rest)
-    told = {"model": found.model, "set": found.set, found.metric: found.value}
-    click.echo(json.dumps(told, ensure_ascii=False))
 
 
 @cli.command()
@@ -122,57 +86,6 @@ def index(**options: Any) -> None:
     """Build the index that RUN serves with, audited against exact search."""
     audit = recembed.index(**options)
     click.echo(json.dumps(None if audit is None else asdict(audit)))
-
-
-@cli.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--k",
-    "-k",
-    multiple=True,
-    type=int,
-    default=(10, 20, 50),
-    show_default=True,
-    help="Length of the lists; may be given again.",
-)
-@click.option("--metric", default=None, help="The one that decides, ndcg@10 say [recall].")
-@part
-@indices
-@click.option("--slice", multiple=True, help="A column to look at apart; may be given again.")
-@click.option("--category", default=None, help="The item column of diversity and the map.")
-@leaks
-@click.option("--examples", default=5, show_default=True, help="Cases shown with all lists.")
-@click.option("--show-users", is_flag=True, help="Show the ids of users in examples.")
-@click.option("--html/--no-html", default=True, show_default=True, help="Write a page, too.")
-@click.option("--out", type=click.Path(), default=None, help="Folder for the report [the run].")
-@seed
-@threads
-@quiet
-def evaluate(**options: Any) -> None:
-    """Measure RUNS on the held-out cases they share, over all items."""
-    report = recembed.evaluate(**options)
-    click.echo(f"{report.verdict}\n\n{report.table()}")
-
-
-@cli.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--metric",
-    multiple=True,
-    default=("recall@10", "ndcg@10"),
-    show_default=True,
-    help="What is compared; may be given again.",
-)
-@part
-@indices
-@leaks
-@seed
-@threads
-@quiet
-def compare(**options: Any) -> None:
-    """Say which differences between RUNS are real, how big, and how sure."""
-    for comparison in recembed.compare(**options):
-        click.echo(comparison)
 
 
 @cli.command()
@@ -259,7 +172,8 @@ def models(name: str | None) -> None:
         click.echo(line)
 
 
-cli.add_command(text)
+for command in (tune, evaluate, compare, backtest, text):
+    cli.add_command(command)
 cli.add_command(datasets)
 
 

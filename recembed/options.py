@@ -66,7 +66,9 @@ READING: tuple[Callable[..., Any], ...] = (
         "keep",
         "Keep a user's repeated events with an item, or only the last.",
     ),
-    click.option("--file-order", is_flag=True, help="Equal times are in order as they stand."),
+)
+file_order = click.option(
+    "--file-order", is_flag=True, help="Equal times are in order as they stand."
 )
 device = choice("--device", "auto|cpu|cuda", "auto", "Where torch models train.")
 quiet = click.option("--quiet", is_flag=True, help="No progress.")
@@ -94,3 +96,12 @@ indices = choice(
     "Search exactly, through Annoy, or compare both [as the run serves].",
 )
 leaks = choice("--leaks", "fail|report", "fail", "Whether to go on where the audit finds a leak.")
+lengths = click.option(
+    "--k",
+    "-k",
+    multiple=True,
+    type=int,
+    default=(10, 20, 50),
+    show_default=True,
+    help="Length of the lists; may be given again.",
+)

@@ -6,20 +6,19 @@ from itertools import combinations
 import numpy as np
 
 from recembed.arrays import PerCase
-from recembed.evaluation.cases import Cases
 from recembed.metrics.intervals import Resamples
 from recembed.metrics.significance import holm, permutation_test
 from recembed.report.document import Comparison
 
 
 def compared(
-    values: Mapping[str, PerCase], cases: Cases, resamples: Resamples, metric: str
+    values: Mapping[str, PerCase], resamples: Resamples, metric: str
 ) -> tuple[Comparison, ...]:
     """All pairs, those of the best model first. values: name -> metric of each case, [n_cases]."""
     order = sorted(values, key=lambda name: -values[name].mean())
     pairs = list(combinations(order, 2))
     ps = [
-        permutation_test(values[better], values[other], cases.owner, seed=cases.seed)
+        permutation_test(values[better], values[other], resamples.clusters, seed=resamples.seed)
         for better, other in pairs
     ]
     return tuple(

@@ -75,7 +75,7 @@ def evaluate(
         models={name: each.intervals for name, each in found.items()},
         details={name: each.details for name, each in found.items()},
         comparisons=compared(
-            {name: each.deciding for name, each in found.items()}, cases, resamples, metric
+            {name: each.deciding for name, each in found.items()}, resamples, metric
         ),
         ks=ks,
         n_cases=len(cases),

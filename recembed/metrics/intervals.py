@@ -29,6 +29,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if not self.known:
+            return f"{self.mean:.4f}"
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
     @property
@@ -71,6 +73,7 @@ class Resamples:
             raise DataError(
                 f"repeats must be at least 1 and level in (0, 1), not {repeats}, {level}"
             )
+        self.clusters, self.seed = clusters, seed
         names, of = np.unique(clusters, return_inverse=True)
         generator = rng(seed, "bootstrap")
         self.bin = of

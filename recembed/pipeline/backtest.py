@@ -240,6 +240,7 @@ def _together(
     values = {name: np.concatenate([each.values[name] for each in windows]) for name in names}
     owner = np.concatenate([each.cases.owner for each in windows])
     whole = _Window("", replace(windows[0].cases, owner=owner), values)
+    resamples = Resamples(owner, seed=whole.cases.seed)
     points, every = tuple(each.point() for each in windows), whole.point()
     return Backtest(
         metric=metric,
@@ -249,7 +250,7 @@ def _together(
         means={
             name: float(np.mean([point.models[name].mean for point in points])) for name in names
         },
-        comparisons=compared(values, whole.cases, Resamples(owner, seed=whole.cases.seed), metric),
+        comparisons=compared(values, resamples, metric),
         n_cases=every.n_cases,
         n_clusters=every.n_clusters,
         notes=notes,

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from recembed.data.split import Part
 from recembed.errors import DataError
 from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
+from recembed.evaluation.comparisons import compared
 from recembed.evaluation.runner import evaluate
+from recembed.metrics.accuracy import METRICS
+from recembed.metrics.intervals import Resamples
 from recembed.metrics.names import metric_at
 from recembed.pipeline.contest import Indices, Leaks, contest
 from recembed.pipeline.train import check_seed, machine_of
@@ -34,7 +39,7 @@ def compare(
     Raises: DataError if there are fewer than two models, a metric is unknown, or for a leak.
     """
     metrics = [metric] if isinstance(metric, str) else list(metric)
-    ks = [metric_at(each)[1] for each in metrics]
+    names = [metric_at(each) for each in metrics]
     check_seed(seed)
     machine, progress = machine_of(threads, "auto"), Progress("quiet" if quiet else "auto")
     among = contest(runs, on, leaks)
@@ -42,10 +47,16 @@ def compare(
     if len(rankers) < 2:
         raise DataError("there is one model, and nothing to compare it with: name another run")
     asked = cases(among.split, on, seed=seed)
-    reports = [
-        evaluate(
-            rankers, asked, Measure(among.repeats, (k,), each, machine.memory), progress=progress
-        )
-        for each, k in zip(metrics, ks, strict=True)
-    ]
-    return tuple(each for report in reports for each in report.comparisons)
+    ks = [k for _, k in names]
+    report = evaluate(
+        rankers, asked, Measure(among.repeats, ks, memory=machine.memory), progress=progress
+    )
+    resamples = Resamples(asked.owner, seed=seed)
+    found: list[Comparison] = []
+    for each, (name, k) in zip(metrics, names, strict=True):
+        values = {
+            model: np.mean([METRICS[name](one, min(k, one.depth)) for one in seeds], axis=0)
+            for model, seeds in report.places.items()
+        }
+        found += compared(values, resamples, each)
+    return tuple(found)

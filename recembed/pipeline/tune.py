@@ -70,6 +70,8 @@ def tune(
     check_seed(seed)
     check_seed(split_seed)
     _check(trials, timeout, sample, metric)
+    if test is None or valid is None:
+        raise DataError("a search needs a test part to leave alone and a valid part: name rules")
     progress = Progress("quiet" if quiet else "auto")
     fixed, narrowed = set or {}, space or {}
     estimator = registry.estimator(model, fixed)
@@ -85,17 +87,16 @@ def tune(
         min_item=min_item,
         repeats=repeats,
     )
-    if test is None or valid is None:
-        raise DataError("a search needs a test part to leave alone and a valid part: name rules")
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
     spaces = _of_use(spaces, parts, model)
     known = before_test(parts)
     again = may_repeat(known.log.interactions, seen)
     few, share = sampled(known, sample, seed)
-    objectives = [
-        Objective.of(some, metric, repeats=again, seed=seed, machine=machine)
-        for some in (few, known)
-    ]
+
+    def asking(some: Split) -> Objective:
+        return Objective.of(some, metric, repeats=again, seed=seed, machine=machine)
+
+    attempt = _attempt(estimator, asking(few))
     about = {
         "model": model,
         "metric": metric,
@@ -109,7 +110,7 @@ def tune(
         "space": str(spaces),
     }
     with opened(Path(out), spaces, flat(estimator), about, seed) as study:
-        _run(study, _attempt(estimator, objectives[0]), trials, timeout, progress)
+        _run(study, attempt, trials, timeout, progress)
         told = study.told()
         chosen = best(told)
         if not chosen:
@@ -119,7 +120,7 @@ def tune(
         if share < 1:
             defaults = [each for each in told[:1] if each not in chosen[:FINALISTS]]
             finalists = [*chosen[:FINALISTS], *defaults]
-            chosen = _finals(finalists, estimator, objectives[1], progress)
+            chosen = _finals(finalists, estimator, asking(known), progress)
         found = Tuned(
             model=model,
             set={**_kept(estimator, fixed), **chosen[0].setting},

@@ -193,7 +193,7 @@ class Report:
     @property
     def verdict(self) -> str:
         """Who leads, by how much, how sure: against the second, and the first clearly beaten."""
-        size = f"({self.n_cases:,} cases of {self.n_clusters:,} users)"
+        size = f"({_many(self.n_cases, 'case')} of {_many(self.n_clusters, 'user')})"
         leader = self.ranking[0]
         against = [each for each in self.comparisons if each.better == leader]
         if not against:
@@ -204,7 +204,7 @@ class Report:
         if beaten not in (None, against[0]):
             parts.append(str(beaten))
         leaks = sum(finding.kind == "leak" for finding in self.findings)
-        warning = f" {leaks} leaks were found and let pass: see the audit." if leaks else ""
+        warning = f" Let pass: {_many(leaks, 'leak')} that the audit found." if leaks else ""
         return f"{'; '.join(parts)} {size}.{warning}"
 
     def at(self, k: int) -> list[str]:
@@ -254,3 +254,7 @@ class Report:
             return of_plain(cls, kept)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no recembed report: {error!r}") from error
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -47,6 +47,6 @@ def _read(kind: Any, value: Any) -> Any:
         return of_plain(kind, value)  # type: ignore[arg-type]
     if origin is tuple:
         return tuple(_read(arguments[0], each) for each in value)
-    if origin is not None and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return {key: _read(arguments[1], each) for key, each in value.items()}
     return value
