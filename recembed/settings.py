@@ -153,6 +153,8 @@ def _space(owner: Any, name: str, text: str) -> Space:
     def read(part: str) -> Any:
         return flat(change(owner, {name: part}))[name]
 
+    if not isinstance(text, str):
+        raise DataError(f"a space is text, {name}='8,16' or {name}='8..64:log', not {text!r}")
     if isinstance(flat(owner).get(name), tuple):
         raise DataError(f"{name} is a list of text, which cannot be searched: fix it")
     ends, _, scale = text.partition(":")

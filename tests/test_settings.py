@@ -244,6 +244,7 @@ def test_a_space_is_given_as_text_and_takes_the_place_of_the_models_own(name, te
         ({"kind": "red,blue"}, "kind is one of red, green, not 'blue'"),
         ({"sise": "1,2"}, "no hyperparameter 'sise'; there is size"),
         ({"part": "1,2"}, "part has parts: set them as part.PART=VALUE"),
+        ({"size": (2, 9)}, "a space is text, size='8,16' or size='8..64:log', not (2, 9)"),
     ],
 )
 def test_a_space_that_cannot_be_sampled_is_one_clear_line(given, message):
