@@ -63,7 +63,7 @@ def test_a_difference_of_one_user_is_told_without_an_interval():
     alone = replace(LEAD, difference=Interval(0.1, NAN, NAN), p=NAN, p_holm=NAN)
     assert replace(REPORT, comparisons=(alone,), n_clusters=1).verdict == (
         "recent and a|b_c cannot be told apart on recall@3: they differ by 0.1000, one user has "
-        "no interval (40 cases of 1 users)."
+        "no interval (40 cases of 1 user)."
     )
 
 
@@ -84,7 +84,7 @@ def test_one_model_has_its_metric_for_a_verdict():
 
 def test_a_leak_that_was_let_pass_is_in_the_verdict():
     leaky = replace(REPORT, findings=(Finding("leak", "time", "x"), Finding("note", "y", "z")))
-    assert leaky.verdict.endswith(" 1 leaks were found and let pass: see the audit.")
+    assert leaky.verdict.endswith(" Let pass: 1 leak that the audit found.")
     assert "leak" not in REPORT.verdict
 
 
