@@ -15,6 +15,7 @@ from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.data.split import split
 from recembed.data.vocabulary import Vocabulary
+from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
 from recembed.evaluation.runner import evaluate
 from recembed.models.history import HistoryModel
@@ -160,7 +161,7 @@ def test_places_give_the_metrics_of_the_evaluation(part, asked):
     items, (questions, model) = part("items"), asked
     found = items.places(model.users(questions.histories()), model.items, questions)
     ranker = VectorRanker(model, ExactIndex(model.items))
-    report = evaluate({"it": ranker}, questions, ks=(5,), repeats=False).models["it"]
+    report = evaluate({"it": ranker}, questions, Measure(False, (5,))).models["it"]
     assert items.hits(found, 5).mean() == pytest.approx(report["hit_rate@5"].mean)
     assert items.gains(found, 5).mean() == pytest.approx(report["ndcg@5"].mean)
     assert (found[questions.targets.values == 7] == -1).all()

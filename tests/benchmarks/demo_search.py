@@ -20,6 +20,7 @@ import numpy as np
 
 from recembed.data.read import read_log
 from recembed.data.split import split
+from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
 from recembed.evaluation.runner import evaluate
 from recembed.models.popularity import Popularity, PopularityModel
@@ -123,7 +124,7 @@ def main(names: list[str]) -> None:
             ranker = VectorRanker(model, ExactIndex(model.items)) if has_vectors(model) else model
             if not isinstance(model, PopularityModel):
                 ranker = with_fallback(ranker, popular)
-            found = evaluate({name: ranker}, asked, ks=(10,), repeats=True).models[name]
+            found = evaluate({name: ranker}, asked, Measure(True, (10,))).models[name]
             kept = {metric: round(found[metric].mean, 5) for metric in (METRIC, "ndcg@10")}
             trials.append({"setting": values, **kept, "train_seconds": round(seconds, 1)})
             results = found_so_far() | {name: trials}
