@@ -65,6 +65,7 @@ def audit(
     Raises: DataError if no query is left.
     """
     queries = placed(queries)
+    exact.search(queries, k)  # what is compiled is loaded before the clock runs
     truth, exact_seconds = _timed(exact, queries, k)
     found, seconds = _timed(index, queries, k)
     return Audit(

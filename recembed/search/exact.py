@@ -1,5 +1,7 @@
 """Exact search: every item is scored, so its answers are the truth that others are audited by."""
 
+from typing import ClassVar, Literal, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,9 +10,12 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.protocols import Machine, TopK
+from recembed.search.batch import Batch
 from recembed.search.candidates import Candidates, Filter, lengths
+from recembed.search.products import bfloat16_product, float32_product
 from recembed.search.select import (
     BLOCK,
+    MANY,
     Places,
     best,
     best_pairs,
@@ -25,6 +30,7 @@ from recembed.search.select import (
 FEW = 32  # scoring a pair alone costs about this many pairs inside a matrix product
 SPARSE = 4  # a mask that leaves less than 1/4 of the items: copying them out is cheaper
 ROUNDING = 2.0**-24  # relative error of one float32 operation
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 LONGEST = float(np.finfo(np.float32).max) / 4
 
 
@@ -32,14 +38,25 @@ class ExactIndex:
     """Scores every known item.
 
     A matrix product finds what may belong to the list within its rounding error; those items are
-    scored again in float64. So the answer does not depend on the batch, the block or the BLAS:
-    one query is answered exactly as among thousands, and equal vectors always tie.
+    scored again in float64. So the answer does not depend on the batch, the block, the threads or
+    the BLAS: one query is answered exactly as among thousands, and equal vectors always tie.
+
+    precision "bfloat16": for many queries the product is of factors rounded to bfloat16, which has
+    8 bits; more than k are scored again, but a list may miss an item. It pays only where the
+    processor multiplies bfloat16 (AVX-512 BF16, AMX); elsewhere it is many times slower.
     """
 
-    def __init__(self, embeddings: Embeddings, machine: Machine = Machine()) -> None:  # noqa: B008
+    many: ClassVar[int] = MANY
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        machine: Machine = Machine(),  # noqa: B008
+        precision: Precision = "float32",
+    ) -> None:
         self.candidates = Candidates.of(embeddings)
         self.longest = float(lengths(self.candidates.vectors).max(initial=0))
-        self.memory = machine.memory
+        self.machine, self.precision = machine, precision
 
     def search(
         self,
@@ -77,7 +94,7 @@ class ExactIndex:
     ) -> TopK:
         """Scores nothing but the pairs that are allowed."""
         owners, places = Filter.of(self.candidates, len(queries), exclude, allow).pairs()
-        scores = self.candidates.dots(queries, owners, places, self.memory)
+        scores = self.candidates.dots(queries, owners, places, self.machine.memory)
         return self.candidates.as_rows(best_pairs(owners, places, scores, len(queries), k))
 
     def _dense(
@@ -91,11 +108,51 @@ class ExactIndex:
         """Scores all candidates; a mask `allow` is over places here."""
         if not len(candidates):
             return empty_top(len(queries), k)
+        if len(queries) < self.many or isinstance(allow, Sequences):
+            return self._few(candidates, queries, k, exclude, allow)
+        top = self._batch(candidates, queries, k, exclude, allow).search(k, self.machine)
+        left = np.flatnonzero(top.tied < 0)
+        if len(left):  # most of the catalogue ties, as for a query of zeros
+            barred = exclude and exclude.take(left)
+            few = self._few(candidates, queries[left], k, barred, allow)
+            top.rows[left], top.scores[left], top.tied[left] = few.rows, few.scores, few.tied
+        return top
+
+    def _batch(
+        self,
+        candidates: Candidates,
+        queries: Vectors,
+        k: int,
+        exclude: Sequences | None,
+        allow: Mask | None,
+    ) -> Batch:
+        rough = self.precision == "bfloat16"
+        margins = self._margins(queries)
+        nobody = Sequences(np.zeros(0, np.int32), np.zeros(len(queries) + 1, np.int64))
+        return Batch(
+            candidates,
+            queries,
+            (bfloat16_product if rough else float32_product)(queries, candidates.vectors),
+            np.zeros(len(queries)) if rough else margins,
+            reach=2 * k + 64 if rough else k,
+            exclude=nobody if exclude is None else exclude,
+            barred=np.flatnonzero(~allow) if allow is not None else np.zeros(0, np.int64),
+        )
+
+    def _few(
+        self,
+        candidates: Candidates,
+        queries: Vectors,
+        k: int,
+        exclude: Sequences | None,
+        allow: Mask | Sequences | None,
+    ) -> TopK:
+        """By NumPy alone: a few queries are answered before compiled code would be loaded."""
         exclude = exclude and candidates.places(exclude)
         allow = candidates.places(allow) if isinstance(allow, Sequences) else allow
         margins = self._margins(queries)
         parts = []
-        for block in blocks(len(queries), 4 * len(candidates), min(self.memory, BLOCK)):
+        for block in blocks(len(queries), 4 * len(candidates), min(self.machine.memory, BLOCK)):
             scores = queries[block] @ candidates.vectors.T  # [block, m]
             hide(scores, block, None, exclude, allow)
             parts.append(self._top(candidates, queries[block], scores, margins[block], k))
@@ -104,6 +161,7 @@ class ExactIndex:
     def _margins(self, queries: Vectors) -> NDArray[np.float64]:
         """How far a float32 score may be from the true one, times two; 0 where it is exact.
 
+        Two roundings beside the product's: of the true score, and of a bound less a margin.
         Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1.
         """
         largest = lengths(queries) * self.longest
@@ -112,7 +170,7 @@ class ExactIndex:
                 f"scores of up to {largest.max():.1e} do not fit into float32: scale the vectors"
             )
         dim = queries.shape[1]
-        margins = 2 * ((dim + 2) * ROUNDING * largest + dim * float(np.finfo(np.float32).tiny))
+        margins = 2 * ((dim + 3) * ROUNDING * largest + dim * float(np.finfo(np.float32).tiny))
         return np.where(largest > 0, margins, 0.0)
 
     def _top(
@@ -133,7 +191,7 @@ class ExactIndex:
                 picked.append(places)
         owners = np.repeat(np.arange(len(scores)), [len(places) for places in picked])
         places = np.concatenate(picked)
-        true = candidates.dots(queries, owners, places, self.memory)
+        true = candidates.dots(queries, owners, places, self.machine.memory)
         top = best_pairs(owners, places, true, len(scores), k)
         np.copyto(top.tied, ties, where=ties >= 0, casting="same_kind")
         return top

@@ -13,14 +13,16 @@ from recembed.protocols import TopK
 Places = NDArray[np.int64]
 
 GROUP = 32  # scores that share one maximum: 70,000 scores shrink to 2,187 that can hold the k-th
+MANY = 256  # queries from which on loading compiled code pays: NumPy takes 0.1 ms for each
 BLOCK = 1 << 26  # bytes of scores at a time: more gains nothing, and they stay near the caches
 LOWEST = float(np.finfo(np.float32).min)
 
 
-def select(scores: Vectors, k: int) -> TopK:
+def select(scores: Vectors, k: int, *, compiled: bool = False) -> TopK:
     """The best min(k, n) of each row of `scores` [b, n]; -inf marks what is not eligible.
 
     Higher scores first, equal scores by smaller row, at the k-th place too. `scores` is not kept.
+    compiled: whether by the kernel, which gives the same answer and is quicker once it is loaded.
 
     Raises: DataError if k is below 1 or a score is NaN.
     """
@@ -33,6 +35,11 @@ def select(scores: Vectors, k: int) -> TopK:
             "learning rate"
         )
     top = empty_top(len(scores), k)
+    if k and compiled:
+        from recembed.search.kernels import select as kernel
+
+        kernel()(np.ascontiguousarray(scores, np.float32), top.rows, top.scores, top.tied)
+        return top
     for i, row in enumerate(scores if k else ()):
         places, top.tied[i] = best(row, k)
         top.rows[i, : len(places)] = places
@@ -64,7 +71,7 @@ def rank(
     for block in blocks(n_queries, 8 * n, min(memory, BLOCK)):  # scores and a model's own scratch
         scores = score_block(block)
         hide(scores, block, known, exclude, allow)
-        parts.append(select(scores, k))
+        parts.append(select(scores, k, compiled=n_queries >= MANY))
     return joined(parts, k)
 
 
@@ -151,6 +158,15 @@ def empty_top(n_queries: int, k: int) -> TopK:
         rows=np.full((n_queries, k), -1, np.int32),
         scores=np.full((n_queries, k), -np.inf, np.float32),
         tied=np.zeros(n_queries, np.int32),
+    )
+
+
+def unfilled_top(n_queries: int, k: int) -> TopK:
+    """Lists that are going to be written, every entry of them."""
+    return TopK(
+        rows=np.empty((n_queries, k), np.int32),
+        scores=np.empty((n_queries, k), np.float32),
+        tied=np.empty(n_queries, np.int32),
     )
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.protocols import Machine
+from recembed.search import batch
 from recembed.search.annoy import AnnoyIndex, build_annoy
 from recembed.search.exact import ExactIndex
 
@@ -99,12 +101,37 @@ def exact(embeddings, machine=ONE_THREAD):
     return ExactIndex(embeddings, machine)
 
 
-KINDS = {"exact": exact, "annoy-dot": annoy("dot"), "annoy-angular": annoy("angular")}
+class Batched(ExactIndex):
+    """Even one query is searched by the compiled kernels, in tiny blocks."""
+
+    many = 0
+
+    def search(self, *args, **kwargs):
+        with mock.patch.multiple(batch, ROWS=3, TILE=50):
+            return super().search(*args, **kwargs)
+
+
+def batched(embeddings, machine=ONE_THREAD):
+    return Batched(embeddings, machine)
+
+
+KINDS = {
+    "exact": exact,
+    "batched": batched,
+    "annoy-dot": annoy("dot"),
+    "annoy-angular": annoy("angular"),
+}
 
 
 @pytest.fixture(params=KINDS, scope="session")
 def build(request):
     """Embeddings, machine -> each kind of index in turn."""
+    return KINDS[request.param]
+
+
+@pytest.fixture(params=["exact", "batched"], scope="session")
+def exactly(request):
+    """Exact search by NumPy, and by the compiled kernels."""
     return KINDS[request.param]
 
 

@@ -7,7 +7,6 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
-from recembed.search.exact import ExactIndex
 
 
 def items(vectors, metric="dot"):
@@ -16,32 +15,32 @@ def items(vectors, metric="dot"):
     return Embeddings(Vocabulary.numbered(n), vectors, np.ones(n, bool), metric)
 
 
-def test_by_hand():
-    index = ExactIndex(items([[1, 0], [0, 2], [3, 1], [0, 2]]))
+def test_by_hand(exactly):
+    index = exactly(items([[1, 0], [0, 2], [3, 1], [0, 2]]))
     top = index.search(np.array([[1, 1], [0, -1]], np.float32), 2)
     assert top.rows.tolist() == [[2, 1], [0, 2]]
     assert top.scores.tolist() == [[4, 2], [0, -1]]
     assert top.tied.tolist() == [2, 1]
 
 
-def test_cosine_scores_are_cosines_whatever_the_lengths():
-    index = ExactIndex(items([[10, 0], [3, 4], [0, 0]], "cosine"))
+def test_cosine_scores_are_cosines_whatever_the_lengths(exactly):
+    index = exactly(items([[10, 0], [3, 4], [0, 0]], "cosine"))
     top = index.search(np.array([[5, 0], [0, 0.1]], np.float32), 3)
     assert top.rows.tolist() == [[0, 1, 2], [1, 0, 2]]
     assert top.scores == pytest.approx(np.array([[1, 0.6, 0], [0.8, 0, 0]]), abs=1e-6)
 
 
-def test_a_query_of_zeros_scores_zero_everywhere():
-    index = ExactIndex(items(np.random.default_rng(0).normal(size=(50, 3))))
+def test_a_query_of_zeros_scores_zero_everywhere(exactly):
+    index = exactly(items(np.random.default_rng(0).normal(size=(50, 3))))
     top = index.search(np.zeros((1, 3), np.float32), 2, exclude=Sequences.of([[0, 2]]))
     assert (top.rows.tolist(), top.scores.tolist(), top.tied.tolist()) == ([[1, 3]], [[0, 0]], [48])
 
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=150, deadline=None)
-def test_exact_search_equals_brute_force(world, seed):
+def test_exact_search_equals_brute_force(exactly, world, seed):
     here = world(seed)
-    top = here.search(ExactIndex(here.embeddings))
+    top = here.search(exactly(here.embeddings))
     scores = np.where(here.eligible(), here.scores(), -np.inf)
     order = np.argsort(-scores, axis=1, kind="stable")[:, : min(here.k, here.n)]
     best = np.take_along_axis(scores, order, axis=1)
@@ -51,11 +50,11 @@ def test_exact_search_equals_brute_force(world, seed):
     assert np.array_equal(top.tied, (scores == last[:, None]).sum(axis=1))
 
 
-def test_equal_vectors_tie_in_every_batch_although_matrix_products_round_differently():
+def test_equal_vectors_tie_in_every_batch_although_matrix_products_round_differently(exactly):
     rng = np.random.default_rng(1)
     some = rng.normal(size=(40, 61)).astype(np.float32)
     vectors = np.concatenate([some] * 25)[rng.permutation(1000)]
-    index = ExactIndex(items(vectors))
+    index = exactly(items(vectors))
     queries = rng.normal(size=(130, 61)).astype(np.float32)
     top = index.search(queries, 30)
     assert (top.tied == 25).all()  # the second of the twins' families is cut after five
@@ -66,21 +65,21 @@ def test_equal_vectors_tie_in_every_batch_although_matrix_products_round_differe
         assert np.array_equal(part.scores, top.scores[:size])
 
 
-def test_close_scores_come_in_their_true_order():
+def test_close_scores_come_in_their_true_order(exactly):
     base, step = np.float32(1), np.float32(2.0**-23)
     vectors = [[base + step * i, 1e4, -1e4] for i in range(50)]  # a plain product would lose i
-    top = ExactIndex(items(vectors)).search(np.array([[1, 1e3, 1e3]], np.float32), 5)
+    top = exactly(items(vectors)).search(np.array([[1, 1e3, 1e3]], np.float32), 5)
     assert top.rows.tolist() == [[49, 48, 47, 46, 45]]
 
 
-def test_scores_beyond_float32_are_refused():
+def test_scores_beyond_float32_are_refused(exactly):
     with pytest.raises(DataError, match="do not fit into float32"):
-        ExactIndex(items([[1e30]])).search(np.array([[1e30]], np.float32), 1)
+        exactly(items([[1e30]])).search(np.array([[1e30]], np.float32), 1)
 
 
-def test_a_tiny_mask_and_a_short_allow_list_give_the_same_answer():
+def test_a_tiny_mask_and_a_short_allow_list_give_the_same_answer(exactly):
     rng = np.random.default_rng(2)
-    index = ExactIndex(items(rng.normal(size=(500, 8))))
+    index = exactly(items(rng.normal(size=(500, 8))))
     queries = rng.normal(size=(3, 8)).astype(np.float32)
     mask = np.zeros(500, bool)
     mask[[4, 99, 321, 400]] = True

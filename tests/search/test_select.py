@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
-from recembed.search.select import best_pairs, first_true, rank, select
+from recembed.search.select import MANY, best_pairs, first_true, rank, select
 
 INF = np.inf
 
@@ -49,6 +49,7 @@ def test_k_above_the_row_is_clipped():
     assert select(np.zeros((2, 0), np.float32), 10).rows.shape == (2, 0)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @given(
     seed=st.integers(0, 2**32),
     n=st.integers(1, 3000),
@@ -57,11 +58,11 @@ def test_k_above_the_row_is_clipped():
     eligible=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
 )
 @settings(max_examples=150, deadline=None)
-def test_select_equals_a_full_stable_sort(seed, n, k, levels, eligible):
+def test_select_equals_a_full_stable_sort(compiled, seed, n, k, levels, eligible):
     rng = np.random.default_rng(seed)
     scores = rng.integers(-levels, levels, (3, n)).astype(np.float32)
     scores[rng.random((3, n)) >= eligible] = -INF
-    assert matches(select(scores.copy(), k), scores, k)
+    assert matches(select(scores.copy(), k, compiled=compiled), scores, k)
 
 
 @given(seed=st.integers(0, 2**32), k=st.integers(1, 12))
@@ -75,6 +76,31 @@ def test_best_pairs_equals_select(seed, k):
     owners, rows = owners[order], rows[order]
     pairs = best_pairs(owners, rows, scores[owners, rows], 4, k)
     assert matches(pairs, scores, k)
+
+
+@pytest.mark.parametrize("k", [1, 300, 5000])
+def test_infinite_equal_negative_and_tiny_scores_are_sorted_by_the_kernel_too(k):
+    rng = np.random.default_rng(0)
+    values = np.array([INF, 3e38, 1, 1e-45, 0, -1e-45, -1, -3e38, -INF], np.float32)
+    scores = rng.choice(values, (6, 5000), p=rng.dirichlet(np.ones(len(values))))
+    assert matches(select(scores.copy(), k, compiled=True), scores, k)
+
+
+def test_long_lists_are_sorted_by_the_kernel():
+    scores = np.random.default_rng(0).normal(size=(2, 30_000)).astype(np.float32)
+    assert matches(select(scores.copy(), 20_000, compiled=True), scores, 20_000)
+
+
+def test_rank_gives_many_queries_the_answers_of_a_few():
+    scores = np.random.default_rng(1).integers(0, 9, (MANY, 40)).astype(np.float32)
+
+    def ranked(at):
+        return rank(lambda block: scores[at][block], len(scores[at]), 7, known=np.ones(40, bool))
+
+    many, few = ranked(slice(None)), ranked(slice(0, MANY - 1))
+    assert np.array_equal(many.rows[:-1], few.rows)
+    assert np.array_equal(many.tied[:-1], few.tied)
+    assert matches(many, scores, 7)
 
 
 def test_nan_scores_are_refused_with_advice():

@@ -1,0 +1,172 @@
+"""The best of a row of scores, compiled: bounds that enough of them reach, and the sorted list.
+
+A row is values[:n], float32 without NaN; -inf is not eligible.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import float32, int64, njit, uint32, uint64
+from numba.extending import register_jitable
+
+from recembed.search.candidates import LANES
+from recembed.search.simd import WIDE, bits, counted, lowest_bit, maxima, of_bits, reached
+
+GROUP = 32  # scores that share one maximum at most: 70,000 shrink to 2,187 that hold the k-th
+ALL = 0x7FFFFFFF  # the bits of a float32 but for its sign
+BYTES, LAST = 256, np.uint32(255)
+LOWEST = np.finfo(np.float32).min
+
+inner = njit(
+    error_model="numpy", boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)  # compiled with whom it is called by
+
+
+@register_jitable
+def room(k: int, n: int) -> int:
+    """Candidates kept for a list of k of n: so many are seen before some are dropped."""
+    return min(n, 2 * k + 256) + WIDE
+
+
+@inner
+def _key(score: Any) -> Any:
+    """Whole numbers in the order of the scores; neighbouring float32 are 1 apart."""
+    whole = bits(score)
+    return whole ^ ALL if whole < 0 else whole
+
+
+@inner
+def _score(key: Any) -> Any:
+    return of_bits(key ^ ALL if key < 0 else key)
+
+
+@inner
+def at_least(values: Any, at: int, n: int, least: Any) -> Any:
+    """A bit for each of values[at : at + WIDE], where it stands before n and reaches `least`."""
+    if at + WIDE <= n:
+        return reached(values, at, least)
+    mask = uint64(0)
+    for j in range(n - at):
+        mask |= uint64(values[at + j] >= least) << uint64(j)
+    return mask
+
+
+@inner
+def _count(values: Any, n: int, least: Any) -> int:
+    whole = n - n % LANES
+    count = counted(values, whole, least)
+    for at in range(whole, n):
+        count += values[at] >= least
+    return count  # type: ignore[no-any-return]
+
+
+@inner
+def _reached_by(values: Any, n: int, k: int, slack: int) -> Any:
+    """A score that k to k + slack of a row reach, or the k-th highest where many equal it.
+
+    The lowest of all if fewer than k are eligible.
+    """
+    low, above = _key(float32(LOWEST)), _key(float32(np.inf)) + 1
+    if _count(values, n, float32(LOWEST)) < k:
+        return float32(LOWEST)
+    while above - low > 1:  # k reach low, fewer than k reach above
+        middle = (low + above) >> 1
+        count = _count(values, n, _score(middle))
+        if count < k:
+            above = middle
+            continue
+        low = middle
+        if count <= k + slack:
+            break
+    return _score(low)
+
+
+@inner
+def bound(values: Any, n: int, k: int, spare: Any) -> Any:
+    """A score that k of a row reach and not many more; the lowest of all if there may be none."""
+    group = min(GROUP, n // (4 * k))
+    slack = k >> 3  # a finer bound takes more passes than it saves candidates
+    if group < 2:
+        return _reached_by(values, n, k, slack)
+    width = n // group // LANES * LANES
+    maxima(values, width, group, spare)  # the last few scores may be left out: still a bound
+    return _reached_by(spare, width, k, slack)
+
+
+@inner
+def scratch(n: int, k: int) -> Any:
+    """What `best` works in, for rows of n at most."""
+    size = room(k, n) + k
+    return (
+        np.empty(n, np.float32),
+        np.empty(size, np.int32),
+        np.empty((3, size), np.uint32),
+        np.empty(BYTES, np.int32),
+    )
+
+
+@inner
+def best(values: Any, n: int, k: int, work: Any) -> Any:
+    """How many of a row are listed, and how many equal the last of them.
+
+    The `order` of `work` then begins with their positions, best first, equal ones ascending.
+    """
+    spare, order, keys, counts = work
+    most = len(order) - k
+    least = float32(LOWEST)
+    if n > most:
+        least = bound(values, n, k, spare)
+        if _count(values, n, least) > most:  # equal scores, mostly
+            least = _reached_by(values, n, k, 0)
+    found, equal = int64(0), int64(0)
+    for start in range(0, n, WIDE):
+        mask = at_least(values, start, n, least)
+        while mask:
+            at = start + lowest_bit(mask)
+            mask &= mask - uint64(1)
+            same = values[at] == least
+            if not same or equal < k:
+                order[found] = at
+                found += 1
+            equal += same
+    _sort(values, order, found, keys, counts)
+    size = min(k, found)
+    if size == 0:
+        return size, size
+    last = values[order[size - 1]]
+    return size, _count(values, n, last) - _count(values, n, _score(_key(last) + 1))
+
+
+@inner
+def _sort(values: Any, order: Any, n: int, keys: Any, counts: Any) -> None:
+    """Sort the positions order[:n], highest score first, equal scores as they stand.
+
+    By one byte of the scores after another, the last one first.
+    """
+    differ = uint32(0)
+    for c in range(n):
+        keys[0, c] = uint32(ALL - _key(values[order[c]]))
+        differ |= keys[0, c] ^ keys[0, 0]
+    for byte in range(4):
+        if (differ >> uint32(8 * byte)) & LAST:
+            _sort_by(uint32(8 * byte), order, n, keys, counts)
+
+
+@inner
+def _sort_by(shift: Any, order: Any, n: int, keys: Any, counts: Any) -> None:
+    for value in range(BYTES):
+        counts[value] = 0
+    for c in range(n):
+        counts[(keys[0, c] >> shift) & LAST] += 1
+    total = int64(0)
+    for value in range(BYTES):
+        here = counts[value]
+        counts[value] = total
+        total += here
+    for c in range(n):
+        value = (keys[0, c] >> shift) & LAST
+        to = counts[value]
+        counts[value] = to + 1
+        keys[1, to], keys[2, to] = keys[0, c], order[c]
+    for c in range(n):
+        keys[0, c], order[c] = keys[1, c], keys[2, c]

@@ -1,0 +1,147 @@
+"""Vector code for runs of scores and for true products: what Numba's own loops are too slow at."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from recembed.search.candidates import LANES
+
+WIDE = 32  # scores compared at a time, one bit each: four registers of AVX2
+
+_LONG, _INDEX, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
+_EXACT = ("contract",)  # two float32 multiply exactly in float64: fused or not is the same
+
+
+@intrinsic
+def reached(typing, values, start, bound):  # type: ignore # noqa: ANN001, ANN201
+    """One bit for each of values[start : start + WIDE]: whether it is at least the bound."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(_FLOAT, WIDE)
+        row = _load(builder, _data(context, builder, signature, args, 0), args[1], kind)
+        bits = builder.fcmp_ordered(">=", row, _spread(builder, args[2], WIDE))
+        return builder.zext(builder.bitcast(bits, ir.IntType(WIDE)), _LONG)
+
+    return types.uint64(values, types.int64, types.float32), generate
+
+
+@intrinsic
+def counted(typing, values, n, bound):  # type: ignore # noqa: ANN001, ANN201
+    """How many of values[:n] reach the bound; n is a multiple of LANES."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data, kind = _data(context, builder, signature, args, 0), ir.VectorType(_FLOAT, LANES)
+        counts = ir.VectorType(_INDEX, LANES)
+        total = cgutils.alloca_once_value(builder, ir.Constant(counts, [0] * LANES))
+        bound = _spread(builder, args[2], LANES)
+        with cgutils.for_range_slice(builder, _LONG(0), args[1], _LONG(LANES), _LONG) as (at, _):
+            bits = builder.fcmp_ordered(">=", _load(builder, data, at, kind), bound)
+            more = builder.sext(bits, counts)  # -1 where it does
+            builder.store(builder.sub(builder.load(total), more), total)
+        return builder.zext(_total(builder, builder.load(total), builder.add), _LONG)
+
+    return types.int64(values, types.int64, types.float32), generate
+
+
+@intrinsic
+def maxima(typing, values, width, group, out):  # type: ignore # noqa: ANN001, ANN201
+    """out[j] = the highest of values[j + i * width], i < group; width is a multiple of LANES."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(_FLOAT, LANES)
+        data, to = (_data(context, builder, signature, args, at) for at in (0, 3))
+        _, width, group, _ = args
+        stop = builder.mul(width, group)
+        highest = cgutils.alloca_once(builder, kind)
+        with cgutils.for_range_slice(builder, _LONG(0), width, _LONG(LANES), _LONG) as (j, _):
+            builder.store(_load(builder, data, j, kind), highest)
+            with cgutils.for_range_slice(builder, j, stop, width, _LONG) as (at, _):
+                one, other = _load(builder, data, at, kind), builder.load(highest)
+                higher = builder.fcmp_ordered(">", one, other)
+                builder.store(builder.select(higher, one, other), highest)
+            place = builder.bitcast(builder.gep(to, [j]), kind.as_pointer())
+            builder.store(builder.load(highest), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(values, types.int64, types.int64, out), generate
+
+
+@intrinsic
+def product(typing, query, table, start, stop):  # type: ignore # noqa: ANN001, ANN201
+    """The sum of query[j] * table[start + j] over j < stop, a multiple of LANES."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        narrow, wide = (ir.VectorType(each, LANES) for each in (_FLOAT, ir.DoubleType()))
+        x, y = (_data(context, builder, signature, args, at) for at in (0, 1))
+        total = cgutils.alloca_once_value(builder, ir.Constant(wide, [0.0] * LANES))
+        steps = (_LONG(0), args[3], _LONG(LANES), _LONG)
+        with cgutils.for_range_slice(builder, *steps) as (j, _):
+            left = _load(builder, x, j, wide)
+            right = builder.fpext(_load(builder, y, builder.add(args[2], j), narrow), wide)
+            product = builder.fmul(left, right, flags=_EXACT)
+            total_so_far = builder.load(total)
+            builder.store(builder.fadd(total_so_far, product, flags=_EXACT), total)
+        return _total(builder, builder.load(total), builder.fadd)
+
+    return types.float64(query, table, types.int64, types.int64), generate
+
+
+@intrinsic
+def lowest_bit(typing, mask):  # type: ignore # noqa: ANN001, ANN201
+    """Where the lowest set bit of a mask is."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def bits(typing, score):  # type: ignore # noqa: ANN001, ANN201
+    """The 32 bits of a float32, sign first, as a whole number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sext(builder.bitcast(args[0], _INDEX), _LONG)
+
+    return types.int64(types.float32), generate
+
+
+@intrinsic
+def of_bits(typing, bits):  # type: ignore # noqa: ANN001, ANN201
+    """The float32 that has these bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(builder.trunc(args[0], _INDEX), _FLOAT)
+
+    return types.float32(types.int64), generate
+
+
+def _data(context: Any, builder: Any, signature: Any, args: Any, at: int) -> Any:
+    return context.make_array(signature.args[at])(context, builder, args[at]).data
+
+
+def _load(builder: Any, data: Any, start: Any, kind: Any) -> Any:
+    place = builder.bitcast(builder.gep(data, [start]), kind.as_pointer())
+    return builder.load(place, align=4)
+
+
+def _spread(builder: Any, value: Any, width: int) -> Any:
+    kind = ir.VectorType(value.type, width)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _INDEX(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INDEX, width), [0] * width))
+
+
+def _total(builder: Any, vector: Any, add: Any) -> Any:
+    """The sum of all lanes: the upper half is added to the lower half, until one is left."""
+    width = vector.type.count
+    while width > 1:
+        width //= 2
+        halves = [
+            builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(_INDEX, width), order))
+            for order in (list(range(width)), list(range(width, 2 * width)))
+        ]
+        vector = add(*halves)
+    return builder.extract_element(vector, _INDEX(0))
