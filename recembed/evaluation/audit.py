@@ -4,6 +4,7 @@ A leak makes figures worthless, a note is to be known. Users are counted, never 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,17 +24,21 @@ def audit(
     repeats: bool,
     trained: Mapping[str, int] | None = None,
     features: Mapping[str, Sequence[str]] | None = None,
+    tuned: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Finding, ...]:
     """What is wrong with a held-out part, leaks first.
 
     repeats: whether items of the history may be listed again. trained: model -> it learned from the
     parts below this number. features: model -> the columns of the item or user table it reads.
+    tuned: model -> the "test" and "valid" rule and the "split_seed" that this very log was cut by
+    when its setting was searched.
 
     Raises: DataError if the split has no such part.
     """
     border = Border.of(split, on)
     found = [
         *_trained_on(trained or {}, split.code(on), on),
+        *_chosen_on(tuned or {}, split, on),
         *(each for check in CHECKS.get(border.rule.kind, ()) for each in check(border)),
         *duplicates(border, repeats),
         *of_later(border, split.log, features or {}),
@@ -58,8 +63,27 @@ def hold(findings: Sequence[Finding], allow: bool) -> None:
 def _trained_on(trained: Mapping[str, int], code: int, on: Part) -> Iterator[Finding]:
     names = [name for name, below in trained.items() if below > code]
     if names:
-        text = f"{many(len(names), 'model')} learned from the {on} part itself: {first(names)}"
+        how = "with --tune" if on == "valid" else "without --refit"
+        text = (
+            f"{many(len(names), 'model')} learned from the {on} part itself: {first(names)} (train "
+            f"{how})"
+        )
         yield Finding("leak", "trained on what is asked", text)
+
+
+def _chosen_on(tuned: Mapping[str, Mapping[str, Any]], split: Split, on: Part) -> Iterator[Finding]:
+    """A setting knows of what the search saw: of the valid part, and of all that came before."""
+    now = {"test": str(split.test_rule), "split_seed": split.seed}
+    other = [name for name, cut in tuned.items() if {each: cut[each] for each in now} != now]
+    if other and on == "test":
+        text = (
+            f"the setting of {first(other)} was searched with another test part of this log "
+            f"({tuned[other[0]]['test']}): it may have seen what is asked here"
+        )
+        yield Finding("leak", "setting chosen on what is asked", text)
+    if tuned and on == "valid":
+        text = f"the setting of {first([*tuned])} was chosen on the valid part: its figure flatters"
+        yield Finding("note", "setting chosen on what is asked", text)
 
 
 def _one_moment(border: Border) -> Iterator[Finding]:

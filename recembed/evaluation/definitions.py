@@ -29,7 +29,8 @@ DEFINITIONS = {
     "mean": "over cases; a target that nobody trained on, or that may not be listed, is a miss; "
     "with several seeds, over those too",
     "slices": "a slice of targets counts only these as relevant, at the places they have among all "
-    "items",
+    "items; head, middle and tail are the most popular items, the next and the last, each with a "
+    "third of the training events",
     "interval": f"{LEVEL:.0%} percentile bootstrap, {REPEATS} resamples of users with all their "
     f"cases (of {BINS:,} random groups of users, where there are more), sum of values / number of "
     "cases in each; it does not cover the spread of seeds",

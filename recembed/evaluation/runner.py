@@ -207,9 +207,14 @@ def _slices(
     resamples: Resamples,
     metric: str,
 ) -> tuple[Slice, ...]:
-    """The metric in each group that has a case; a group of targets counts no other targets."""
+    """The metric in each group that has a case; a group of targets counts no other targets.
+
+    A division with one such group would say again what is known of all.
+    """
     found = []
     for division in divisions:
+        if sum(bool(mask.any()) for mask in division.groups.values()) < 2:
+            continue
         for label, mask in division.groups.items():
             chosen = mask if division.of == "targets" else mask[cases.targets.owners()]
             sizes = np.bincount(cases.targets.owners()[chosen], minlength=len(cases))

@@ -71,7 +71,7 @@ def _item_popularity(cases: Cases) -> Division:
         "popularity of the item",
         "targets",
         {
-            "head (a third of the events)": ~cold & (share < HEAD),
+            "head": ~cold & (share < HEAD),
             "middle": ~cold & (share >= HEAD) & (share < TAIL),
             "tail": ~cold & (share >= TAIL),
             "never trained on": cold,

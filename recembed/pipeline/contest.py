@@ -72,6 +72,11 @@ def contest(runs: str | Path | Sequence[str | Path], on: Part, leaks: Leaks) -> 
         repeats=bool(facts["repeats"]),
         trained={name: max(run.facts["trained"] for run in group) for name, group in named.items()},
         features={name: _features(group[0]) for name, group in named.items()},
+        tuned={
+            name: group[0].facts["tuned"]
+            for name, group in named.items()
+            if group[0].facts.get("tuned", {}).get("data") == facts["data"]
+        },
     )
     hold(findings, allow=leaks == "report")
     return Contest(named, split, bool(facts["repeats"]), findings)
@@ -110,7 +115,9 @@ def _split(runs: list[Run]) -> Split:
     cut = facts["split"]
     valid = None if cut["valid"] is None else Rule.parse(cut["valid"])
     log, part = load_log(runs[0])
-    return Split(log, part, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"])
+    return Split(
+        log, part, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"], cut["moments"]
+    )
 
 
 def _named(runs: list[Run]) -> dict[str, list[Run]]:

@@ -80,7 +80,7 @@ def evaluate(
     groups = divisions(asked, log, slice)
     category = _category(log, category)
     rankers, models = among.rankers(index, machine)
-    placed = _placed(models)
+    placed = _placed(models, list(models))
     report = measured(
         rankers,
         asked,
@@ -114,7 +114,8 @@ def evaluate(
     page = None
     if html:
         try:
-            report = replace(report, map=_map(placed, log, asked.events, category, seed))
+            best = _placed(models, report.ranking)
+            report = replace(report, map=_map(best, log, asked.events, category, seed))
             page = _page(report)
         except MissingExtra as error:
             progress.say(f"no page of HTML: {error}")
@@ -122,9 +123,13 @@ def evaluate(
     return report
 
 
-def _placed(models: dict[str, Fitted]) -> tuple[str, VectorModel] | None:
-    """The first model that has vectors, and its name: distances and the map are by its items."""
-    return next(((name, model) for name, model in models.items() if has_vectors(model)), None)
+def _placed(models: dict[str, Fitted], order: Sequence[str]) -> tuple[str, VectorModel] | None:
+    """The first model that has vectors, and its name."""
+    for name in order:
+        model = models.get(name)
+        if model is not None and has_vectors(model):
+            return name, model
+    return None
 
 
 def _category(log: Log, named: str | None) -> str | None:

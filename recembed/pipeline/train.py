@@ -99,7 +99,7 @@ def train(
     facts = {
         "split": None if parts is None else _described(parts, file_order),
         "repeats": may_repeat(data.interactions, seen),
-        **({} if tuned is None else {"search": to_plain(tuned.search)}),
+        **({} if tuned is None else _searched(tuned)),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
     # the parts below it are trained on
@@ -212,6 +212,12 @@ def may_repeat(events: Interactions, seen: Literal["auto", "allow", "exclude"]) 
     if seen not in ("auto", "allow", "exclude"):
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
     return events.repeat_rate() >= REPEATS if seen == "auto" else seen == "allow"
+
+
+def _searched(tuned: Tuned) -> dict[str, Any]:
+    """How the setting was found, and on which parts of which log."""
+    cut = {name: getattr(tuned, name) for name in ("data", "test", "valid", "split_seed")}
+    return {"search": to_plain(tuned.search), "tuned": cut}
 
 
 def _described(parts: Split, file_order: bool) -> dict[str, Any]:

@@ -128,6 +128,7 @@ def tune(
             value=chosen[0].value,
             test=str(parts.test_rule),
             valid=str(parts.valid_rule),
+            split_seed=split_seed,
             data=data.interactions.fingerprint(),
             search=Search(metric, share, told),
         )

@@ -17,7 +17,7 @@ class Tuned:
     """The best setting of a model.
 
     set: hyperparameters by dotted name, those that were fixed and those that were chosen. value: of
-    `metric` on the valid part. test, valid: the rules that cut the log. data: its fingerprint.
+    `metric` on the valid part. test, valid, split_seed: what cut the log. data: its fingerprint.
     """
 
     model: str
@@ -26,6 +26,7 @@ class Tuned:
     value: float
     test: str
     valid: str
+    split_seed: int
     data: str
     search: Search
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from recembed.errors import DataError
+from recembed.metrics.accuracy import METRICS
 from recembed.metrics.intervals import Interval
 from recembed.metrics.places import Places
 from recembed.report.plain import of_plain, to_plain
@@ -196,20 +197,20 @@ class Report:
         size = f"({_many(self.n_cases, 'case')} of {_many(self.n_clusters, 'user')})"
         leader = self.ranking[0]
         against = [each for each in self.comparisons if each.better == leader]
-        if not against:
-            interval = self.models[leader][self.metric]
-            return f"{leader} has {self.metric} {interval} {size}; there is no other to compare."
-        beaten = next((each for each in against if each.real), None)
-        parts = [str(against[0])]
-        if beaten not in (None, against[0]):
-            parts.append(str(beaten))
+        if against:
+            beaten = next((each for each in against if each.real), against[0])
+            told = "; ".join(dict.fromkeys((str(against[0]), str(beaten)))) + f" {size}"
+        else:
+            alone = f"{leader} has {self.metric} {self.models[leader][self.metric]} {size}"
+            told = f"{alone}; there is no other to compare"
         leaks = sum(finding.kind == "leak" for finding in self.findings)
         warning = f" Let pass: {_many(leaks, 'leak')} that the audit found." if leaks else ""
-        return f"{'; '.join(parts)} {size}.{warning}"
+        return f"{told}.{warning}"
 
     def at(self, k: int) -> list[str]:
-        """The metrics at k, in their order."""
-        return [name for name in self.models[self.ranking[0]] if name.endswith(f"@{k}")]
+        """The metrics of accuracy at k, in their order."""
+        has = self.models[self.ranking[0]]
+        return [f"{name}@{k}" for name in METRICS if f"{name}@{k}" in has]
 
     def table(self, metrics: Sequence[str] | None = None) -> str:
         """Plain text: a line a model, best first, a column a metric.

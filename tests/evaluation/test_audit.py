@@ -297,3 +297,31 @@ def test_no_finding_names_a_user():
 def test_a_part_that_is_not_there_is_refused():
     with pytest.raises(DataError, match="no valid part"):
         audit(split(log_of(DIARY), "last:1"), "valid", repeats=True)
+
+
+def test_a_setting_that_was_searched_with_another_test_part_is_a_leak():
+    parts = split(log_of(DIARY), "last:1", "last:1")
+    same = {"data": "x", "test": "last:1", "valid": "last:1", "split_seed": 0}
+    clean = audit(parts, "test", repeats=True, tuned={"als": same})
+    assert not [each for each in clean if each.name == "setting chosen on what is asked"]
+    for other in ({"test": "last:2"}, {"split_seed": 1}):
+        tuned = {"als": same, "item2vec": {**same, **other}}
+        (found,) = (
+            each
+            for each in audit(parts, "test", repeats=True, tuned=tuned)
+            if each.name == "setting chosen on what is asked"
+        )
+        assert found.kind == "leak"
+        assert "'item2vec'" in found.text
+        assert "als" not in found.text
+
+
+def test_a_setting_flatters_on_the_part_it_was_chosen_on():
+    parts = split(log_of(DIARY), "last:1", "last:1")
+    cut = {"data": "x", "test": "last:1", "valid": "last:1", "split_seed": 0}
+    (found,) = (
+        each
+        for each in audit(parts, "valid", repeats=True, tuned={"als": cut})
+        if each.name == "setting chosen on what is asked"
+    )
+    assert found.kind == "note"

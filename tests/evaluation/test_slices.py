@@ -49,7 +49,7 @@ def test_targets_are_grouped_by_the_events_of_their_items():
     _, found = divided(log())
     groups = found["popularity of the item"].groups
     assert {label: np.flatnonzero(mask).tolist() for label, mask in groups.items()} == {
-        "head (a third of the events)": [0],
+        "head": [0],
         "middle": [1],
         "tail": [2, 3, 4],
         "never trained on": [5],

@@ -9,6 +9,7 @@ import pytest
 import recembed
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
+from recembed.data.read import read_log
 from recembed.data.sequences import Sequences
 from recembed.data.split import TEST, VALID, split
 from recembed.data.vocabulary import Vocabulary
@@ -180,7 +181,7 @@ def test_the_command_says_what_the_file_has(shop, call, tmp_path):
 
 def tuned(**values):
     one = Tuned(
-        "als", {"dim": 8, "recency.decay": 0.5}, "ndcg@10", 0.25, "last:1", "last:1", "x", NONE
+        "als", {"dim": 8, "recency.decay": 0.5}, "ndcg@10", 0.25, "last:1", "last:1", 0, "x", NONE
     )
     return replace(one, **values)
 
@@ -197,6 +198,21 @@ def test_training_takes_the_model_and_the_setting_and_keeps_the_search(shop, cal
     setting = facts["setting"]
     assert (setting["dim"], setting["iterations"], setting["recency"]["decay"]) == (4, 2, 0.5)
     assert of_plain(Search, facts["search"]) == NONE
+    cut = {"data": "x", "test": "last:1", "valid": "last:1", "split_seed": 0}
+    assert facts["tuned"] == cut
+
+
+def test_a_run_whose_setting_saw_its_test_part_is_not_evaluated_without_a_word(
+    shop, call, refused, tmp_path
+):
+    run = tmp_path / "run"
+    data = read_log(shop.log).interactions.fingerprint()
+    tuned(data=data, test="last:2").write(tmp_path / "best.json")
+    settings = ("--settings", tmp_path / "best.json", "--set", "iterations=2", "--test", "last:1")
+    call("train", shop.log, *settings, "--out", run, "--quiet")
+    assert "setting chosen on what is asked" in refused("evaluate", run, "--no-html", "--quiet")
+    said = call("evaluate", run, "--no-html", "--quiet", "--leaks", "report")
+    assert "Let pass: 1 leak that the audit found." in said.out
 
 
 def test_settings_of_another_model_are_refused(shop, refused, tmp_path):
