@@ -226,11 +226,12 @@ def test_a_model_that_learned_from_the_held_out_part_is_a_leak():
     parts = split(log_of(DIARY), "last:2", "last:2")
     trained = {"honest": VALID, "usual": TEST, "refitted": TEST + 1}
     assert leaks(parts, "test", trained=trained) == {
-        "trained on what is asked": "1 model learned from the test part itself: 'refitted'"
+        "trained on what is asked": "1 model learned from the test part itself: 'refitted' "
+        "(train without --refit)"
     }
     assert leaks(parts, "valid", trained=trained) == {
         "trained on what is asked": "2 models learned from the valid part itself: "
-        "'usual', 'refitted'"
+        "'usual', 'refitted' (train with --tune)"
     }
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from recembed.report.document import Report
 from recembed.models import registry
+from recembed.report.document import Report
 from recembed.run.folder import Run
 
 VECTORS = ("als", "item2vec", "two-tower")
@@ -61,7 +61,8 @@ def test_one_report_has_all_runs_their_indices_and_a_verdict(report):
     assert found.ks == (5, 10)
     assert found.n_cases == 120
     assert sorted(path.name for path in folder.iterdir()) == [
-        "ranks.npz",
+        "places.npz",
+        "report.html",
         "report.json",
         "report.md",
     ]
@@ -72,12 +73,12 @@ def test_one_report_has_all_runs_their_indices_and_a_verdict(report):
 
 def test_a_report_says_how_every_run_was_made(report):
     found, _, _ = report
-    told = {run["model"]: run for run in found.setting["caller"]["runs"]}
+    told = {name: run for name, (run,) in found.setting["runs"].items()}
     assert {*told} == {*registry.names()}
     assert told["item2vec"]["setting"]["dim"] == 8
     assert told["item2vec"]["index"]["audit"]["recall"] >= 0.95
     assert told["popularity"]["folder"] == "popularity"
-    assert found.setting["caller"]["split"]["test_events"] == 120
+    assert found.setting["split"]["test_events"] == 120
 
 
 @pytest.mark.parametrize("name", VECTORS)

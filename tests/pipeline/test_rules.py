@@ -73,7 +73,7 @@ def test_a_refitted_run_counts_the_test_events_too_and_proves_nothing(shop, trai
     top = call("recommend", run, "--user", "nobody", "-k", 1).answers[0]["items"][0]
     assert top["score"] == max(Counter(event[1] for event in shop.events).values())
     line = refused("evaluate", run)
-    assert "was trained on its test part, so it proves nothing there: train without --refit" in line
+    assert "1 model learned from the test part itself: 'popularity' (train without --refit)" in line
 
 
 def test_the_valid_part_is_for_runs_that_did_not_train_on_it(shop, trained, evaluated, refused):
