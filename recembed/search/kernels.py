@@ -31,14 +31,16 @@ def _given(kind: Any, ndim: int) -> Any:
 
 
 @inner
-def dot(query: Any, table: Any, row: int) -> float:
-    """Query [dim] in float64 times a row of a float32 table; `Candidates.dots` sums like this."""
+def _true(query: Any, table: Any, places: Any, n: int, out: Any) -> None:
+    """Query [dim] in float64 times n rows of a float32 table; `Candidates.dots` sums like this."""
     dim = len(query)
     whole = dim - dim % LANES
-    total = product(query, table, row * dim, whole)
-    for j in range(whole, dim):
-        total += query[j] * float64(table[row, j])
-    return total  # type: ignore[no-any-return]
+    for c in range(n):
+        start = int64(places[c]) * dim
+        total = product(query, table, start, whole)
+        for j in range(whole, dim):
+            total += query[j] * float64(table[places[c], j])
+        out[c] = total
 
 
 @inner
@@ -185,8 +187,7 @@ def answer() -> Callable[..., None]:
                 continue
             for j in range(len(query)):
                 query[j] = queries[i, j]
-            for c in range(sizes[i]):
-                true[c] = dot(query, vectors, places[i, c])
+            _true(query, vectors, places[i], sizes[i], true)
             size, tied[i] = best(true, sizes[i], k, work)
             for r in range(size):
                 rows[i, r], scores[i, r] = names[places[i, order[r]]], true[order[r]]

@@ -10,9 +10,19 @@ from numba import float32, int64, njit, uint32, uint64
 from numba.extending import register_jitable
 
 from recembed.search.candidates import LANES
-from recembed.search.simd import WIDE, bits, counted, lowest_bit, maxima, of_bits, reached
+from recembed.search.simd import (
+    WIDE,
+    bits,
+    counted,
+    lowest_bit,
+    maxima,
+    of_bits,
+    outranked,
+    reached,
+)
 
 GROUP = 32  # scores that share one maximum at most: 70,000 shrink to 2,187 that hold the k-th
+FEW = 256  # up to so many, comparing each with each is quicker than sorting by bytes
 ALL = 0x7FFFFFFF  # the bits of a float32 but for its sign
 BYTES, LAST = 256, np.uint32(255)
 LOWEST = np.finfo(np.float32).min
@@ -98,7 +108,7 @@ def scratch(n: int, k: int) -> Any:
     """What `best` works in, for rows of n at most."""
     size = room(k, n) + k
     return (
-        np.empty(n, np.float32),
+        np.empty(max(n, size), np.float32),
         np.empty(size, np.int32),
         np.empty((3, size), np.uint32),
         np.empty(BYTES, np.int32),
@@ -111,7 +121,7 @@ def best(values: Any, n: int, k: int, work: Any) -> Any:
 
     The `order` of `work` then begins with their positions, best first, equal ones ascending.
     """
-    spare, order, keys, counts = work
+    spare, order = work[0], work[1]
     most = len(order) - k
     least = float32(LOWEST)
     if n > most:
@@ -129,7 +139,7 @@ def best(values: Any, n: int, k: int, work: Any) -> Any:
                 order[found] = at
                 found += 1
             equal += same
-    _sort(values, order, found, keys, counts)
+    _sort(values, order, found, work)
     size = min(k, found)
     if size == 0:
         return size, size
@@ -138,18 +148,25 @@ def best(values: Any, n: int, k: int, work: Any) -> Any:
 
 
 @inner
-def _sort(values: Any, order: Any, n: int, keys: Any, counts: Any) -> None:
-    """Sort the positions order[:n], highest score first, equal scores as they stand.
-
-    By one byte of the scores after another, the last one first.
-    """
+def _sort(values: Any, order: Any, n: int, work: Any) -> None:
+    """Sort the positions order[:n], highest score first, equal scores as they stand."""
+    spare, keys = work[0], work[2]
+    if n <= FEW:
+        for c in range(n):
+            spare[c], keys[1, c], keys[2, c] = values[order[c]], 0, order[c]
+        outranked(spare, n, keys[0])
+        for c in range(n):
+            rank = keys[0, c]
+            order[rank + keys[1, rank]] = keys[2, c]
+            keys[1, rank] += 1
+        return
     differ = uint32(0)
     for c in range(n):
         keys[0, c] = uint32(ALL - _key(values[order[c]]))
         differ |= keys[0, c] ^ keys[0, 0]
-    for byte in range(4):
+    for byte in range(4):  # the last one first
         if (differ >> uint32(8 * byte)) & LAST:
-            _sort_by(uint32(8 * byte), order, n, keys, counts)
+            _sort_by(uint32(8 * byte), order, n, keys, work[3])
 
 
 @inner

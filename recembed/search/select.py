@@ -210,8 +210,8 @@ def _check_lists(name: str, lists: Sequences, n_queries: int, n: int) -> None:
             f"{name} needs one list a query: {n_queries} queries came with {len(lists)} lists"
         )
     rows: Rows = lists.values
-    wrong = rows[(rows < 0) | (rows >= n)]
-    if len(wrong):
+    if rows.min(initial=0) < 0 or rows.max(initial=-1) >= n:
+        wrong = rows[(rows < 0) | (rows >= n)]
         raise DataError(
             f"{len(wrong)} of {len(rows)} rows to {name} are outside 0..{n - 1}, first: "
             f"{first(wrong[:4].tolist())}: leave out what the vocabulary does not know"

@@ -70,6 +70,28 @@ def maxima(typing, values, width, group, out):  # type: ignore # noqa: ANN001, A
 
 
 @intrinsic
+def outranked(typing, values, n, out):  # type: ignore # noqa: ANN001, ANN201
+    """out[i] = how many of values[:n] are higher than values[i]; n is rounded up to WIDE for i."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data, to = (_data(context, builder, signature, args, at) for at in (0, 2))
+        kind, counts = ir.VectorType(_FLOAT, WIDE), ir.VectorType(_INDEX, WIDE)
+        with cgutils.for_range_slice(builder, _LONG(0), args[1], _LONG(WIDE), _LONG) as (i, _):
+            row = _load(builder, data, i, kind)
+            total = cgutils.alloca_once(builder, counts)
+            builder.store(ir.Constant(counts, [0] * WIDE), total)
+            with cgutils.for_range(builder, args[1]) as loop:
+                other = _spread(builder, builder.load(builder.gep(data, [loop.index])), WIDE)
+                more = builder.sext(builder.fcmp_ordered(">", other, row), counts)  # -1 or 0
+                builder.store(builder.sub(builder.load(total), more), total)
+            place = builder.bitcast(builder.gep(to, [i]), counts.as_pointer())
+            builder.store(builder.load(total), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(values, types.int64, out), generate
+
+
+@intrinsic
 def product(typing, query, table, start, stop):  # type: ignore # noqa: ANN001, ANN201
     """The sum of query[j] * table[start + j] over j < stop, a multiple of LANES."""
 
