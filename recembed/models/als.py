@@ -109,10 +109,18 @@ class ALS:
     ) -> FactorModel:
         return FactorModel.restore(items, arrays, self, machine)
 
-    def place(self, items: Vectors, weights: sp.csr_matrix, machine: Machine) -> Vectors:
+    def place(self, model: FactorModel, weights: sp.csr_matrix) -> Vectors:
         """(Y'Y + sum (c - 1) y y' + reg I) x = sum c y with c = alpha * weight, as implicit."""
         confidence = np.float32(self.alpha) * weights.data
-        return fold_in(items, weights, confidence, confidence - 1, self.regularization, machine)
+        return fold_in(
+            model.items.vectors,
+            model.spread,
+            weights,
+            confidence,
+            confidence - 1,
+            self.regularization,
+            model.machine,
+        )
 
 
 def _unsolvable(setting: ALS) -> DataError:

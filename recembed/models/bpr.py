@@ -113,7 +113,7 @@ class BPR:
     ) -> FactorModel:
         return FactorModel.restore(items, arrays, self, machine)
 
-    def place(self, items: Vectors, weights: sp.csr_matrix, machine: Machine) -> Vectors:
+    def place(self, model: FactorModel, weights: sp.csr_matrix) -> Vectors:
         """Least squares of a history, and a 1 for the bias (0 where there is no history).
 
         log sigmoid(z) = z / 2 - z^2 / 8 for z = x (y_i - y_j), expected over events i, weighted to
@@ -121,9 +121,11 @@ class BPR:
         (sum w (x y_i)^2 + sum (x y_j)^2 / m) / 8 - regularization |x|^2 / 2. Biases are left out
         of z: with them, users of MovieLens-100K are placed no better.
         """
-        n_known = max(1, int(np.count_nonzero(items.any(axis=1))))
+        n_known = np.count_nonzero(model.items.known)
         total = np.asarray(abs(weights).sum(axis=1)).ravel()
         share = n_known * weights.data / np.repeat(total, np.diff(weights.indptr))
         ridge = 4 * n_known * self.regularization
-        users = fold_in(items[:, :-1], weights, 2 * share, share, ridge, machine)
+        users = fold_in(
+            model.neighbours.vectors, model.spread, weights, 2 * share, share, ridge, model.machine
+        )
         return np.column_stack([self.strength * users, total > 0]).astype(np.float32)

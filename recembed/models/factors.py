@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from recembed.arrays import Vectors
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.foldin import spread_of
 from recembed.models.units import trained_events
 from recembed.protocols import THIS_MACHINE, Arrays, Machine
 from recembed.training.recency import Recency
@@ -28,8 +30,8 @@ class Folding(Protocol):
     def recency(self) -> Recency:
         """How a history is weighted."""
 
-    def place(self, items: Vectors, weights: sp.csr_matrix, machine: Machine) -> Vectors:
-        """Users of weighted histories [n_users, n_items] of items that were trained."""
+    def place(self, model: "FactorModel", weights: sp.csr_matrix) -> Vectors:
+        """Users of weighted histories [n_users, n_items] of items that `model` knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +59,15 @@ class FactorModel:
         """The item factors."""
         return replace(self.items, vectors=self.items.vectors[:, : self.setting.dim])
 
+    @cached_property
+    def spread(self) -> NDArray[np.float64]:
+        """Of the item factors, [dim]."""
+        return spread_of(self.neighbours.vectors)
+
     def users(self, histories: Interactions) -> Vectors:
         """[n_users, dim], computed the same way for known and new users."""
         weights = self.setting.recency.matrix(trained_events(histories, self.items.known))
-        return self.setting.place(self.items.vectors, weights, self.machine)
+        return self.setting.place(self, weights)
 
     def arrays(self) -> Arrays:
         return {"factors": self.items.vectors, "known": self.items.known.astype(np.uint8)}

@@ -31,8 +31,15 @@ def on_axes(factors: Vectors) -> Vectors:
     return np.ascontiguousarray(wide @ axes[:, ::-1], np.float32)
 
 
+def spread_of(factors: Vectors) -> NDArray[np.float64]:
+    """What all items add to a user's equations along each axis, [dim]."""
+    spread: NDArray[np.float64] = np.square(factors).sum(axis=0, dtype=np.float64)
+    return spread
+
+
 def fold_in(
     factors: Vectors,
+    spread: NDArray[np.float64],
     histories: sp.csr_matrix,
     wanted: NDArray[np.floating],
     extra: NDArray[np.floating],
@@ -43,15 +50,15 @@ def fold_in(
 
     sum (x y)^2 over all items + sum w (x y)^2 - 2 c (x y) over the history + ridge (x x)
 
-    factors float32 [n_items, dim] on their axes: y. histories [n_users, n_items] has the pairs;
-    wanted: c and extra: w of each, beside histories.data, w not below -1. ridge: one, or [n_users].
+    factors float32 [n_items, dim] on their axes: y, and their `spread_of`. histories [n_users,
+    n_items] has the pairs; wanted: c and extra: w of each, beside histories.data, w not below -1.
+    ridge: one for all, or [n_users].
 
     On the axes all that no history enters is diagonal: so what is solved is as small as the
     history, where that is shorter than dim (Woodbury's identity).
 
     Raises: DataError if a user has no answer.
     """
-    fixed = np.square(factors).sum(axis=0, dtype=np.float64)  # [dim]
     ridges = np.broadcast_to(ridge, histories.shape[0])
     starts, sizes = histories.indptr[:-1], np.diff(histories.indptr)
     pairs = np.column_stack([wanted, extra]).astype(np.float32)
@@ -60,7 +67,7 @@ def fold_in(
     def solve(batch: NDArray[np.int64]) -> None:
         """Users with histories of one length n."""
         at = starts[batch, None] + np.arange(sizes[batch[0]])  # [batch, n]
-        diagonal = fixed + ridges[batch, None]  # [batch, dim]
+        diagonal = spread + ridges[batch, None]  # [batch, dim]
         diagonal = np.maximum(diagonal, LEAST * diagonal.max(axis=1, keepdims=True))
         with np.errstate(all="ignore"):  # what has no answer is told of below
             scale = (1 / np.sqrt(diagonal)).astype(np.float32)

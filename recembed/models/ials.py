@@ -121,13 +121,21 @@ class IALS:
     ) -> FactorModel:
         return FactorModel.restore(items, arrays, self, machine)
 
-    def place(self, items: Vectors, weights: sp.csr_matrix, machine: Machine) -> Vectors:
+    def place(self, model: FactorModel, weights: sp.csr_matrix) -> Vectors:
         """(alpha0 Y'Y + sum w y y' + reg (n + alpha0 m)^nu I) x = sum w y, over alpha0."""
         confidence = weights.data / np.float32(self.alpha0)
-        n_known = np.count_nonzero(items.any(axis=1))
+        n_known = np.count_nonzero(model.items.known)
         scale = (np.diff(weights.indptr) + self.alpha0 * n_known) ** self.nu
         ridge = self.regularization / self.alpha0 * scale
-        return fold_in(items, weights, confidence, confidence, ridge, machine)
+        return fold_in(
+            model.items.vectors,
+            model.spread,
+            weights,
+            confidence,
+            confidence,
+            ridge,
+            model.machine,
+        )
 
 
 def _recommender() -> Any:

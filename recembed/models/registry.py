@@ -16,10 +16,10 @@ PLACES = {
     "popularity": "recembed.models.popularity:Popularity",
     "repeat": "recembed.models.repeat:RepeatPurchase",
     "item-knn": "recembed.models.item_knn:ItemKNN",
-    "ease": "recembed.models.ease:EASE",
     "als": "recembed.models.als:ALS",
     "ials": "recembed.models.ials:IALS",
     "bpr": "recembed.models.bpr:BPR",
+    "ease": "recembed.models.ease:EASE",
     "item2vec": "recembed.models.item2vec:Item2Vec",
     "two-tower": "recembed.models.two_tower:TwoTower",
 }

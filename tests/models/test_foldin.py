@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recembed.errors import DataError
-from recembed.models.foldin import fold_in, on_axes
+from recembed.models.foldin import fold_in, on_axes, spread_of
 from recembed.protocols import Machine
 
 ONE = Machine(threads=1)
@@ -23,10 +23,10 @@ def world(seed, n_items=40, dim=6, n_users=25):
     ones = np.ones(indptr[-1], np.float32)
     histories = sp.csr_matrix((ones, np.concatenate(rows), indptr), (n_users, n_items))
     wanted, extra = rng.normal(size=len(ones)), rng.uniform(-1, 9, len(ones))
-    return factors, histories, wanted, extra, rng.uniform(0.5, 3, n_users)
+    return factors, spread_of(factors), histories, wanted, extra, rng.uniform(0.5, 3, n_users)
 
 
-def slowly(factors, histories, wanted, extra, ridge):
+def slowly(factors, _, histories, wanted, extra, ridge):
     """The normal equations of each user, in float64."""
     y = factors.astype(float)
     users = np.zeros((histories.shape[0], y.shape[1]))
@@ -50,7 +50,7 @@ def test_users_are_those_of_the_normal_equations_with_short_and_long_histories(s
 
 def test_a_user_without_a_history_is_zero():
     asked = world(1)
-    assert not fold_in(*asked, ONE)[np.diff(asked[1].indptr) == 0].any()
+    assert not fold_in(*asked, ONE)[np.diff(asked[2].indptr) == 0].any()
 
 
 def test_neither_batches_nor_threads_change_a_byte():
@@ -61,9 +61,9 @@ def test_neither_batches_nor_threads_change_a_byte():
 
 
 def test_no_users_are_no_vectors():
-    factors, histories, *_ = world(0)
+    factors, spread, histories, *_ = world(0)
     nothing = np.zeros(0)
-    assert fold_in(factors, histories[:0], nothing, nothing, 1.0, ONE).shape == (0, 6)
+    assert fold_in(factors, spread, histories[:0], nothing, nothing, 1.0, ONE).shape == (0, 6)
 
 
 def test_axes_keep_dot_products_and_part_the_columns():
@@ -78,13 +78,13 @@ def test_axes_keep_dot_products_and_part_the_columns():
 
 @pytest.mark.parametrize("broken", [0.0, np.inf])
 def test_equations_without_an_answer_are_told(broken):
-    factors, histories, wanted, extra, _ = world(2)
+    factors, spread, histories, wanted, extra, _ = world(2)
     if broken:
         wanted = np.full_like(wanted, broken)
     else:
-        factors = np.zeros_like(factors)
+        factors, spread = np.zeros_like(factors), np.zeros_like(spread)
     with pytest.raises(DataError, match="set regularization higher"):
-        fold_in(factors, histories, wanted, extra, 0.0, ONE)
+        fold_in(factors, spread, histories, wanted, extra, 0.0, ONE)
 
 
 def test_factors_that_are_not_finite_have_no_axes():
