@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recembed.arrays import Vectors
 from recembed.data.embeddings import Embeddings
@@ -67,9 +68,9 @@ def _tsne(components: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     first = components[:, :2] / components[:, 0].std() * 1e-4  # as scikit-learn scales its own
     state = int(rng(seed, "tsne").integers(2**31))
     perplexity = min(PERPLEXITY, (len(components) - 1) / 3)
-    found: NDArray[np.float32] = TSNE(
-        init=first.astype(np.float32), perplexity=perplexity, random_state=state
-    ).fit_transform(components)
+    tsne = TSNE(init=first.astype(np.float32), perplexity=perplexity, random_state=state)
+    with threadpool_limits(1):  # a thousand short rounds: threads wait for each other, 4x the time
+        found: NDArray[np.float32] = tsne.fit_transform(components)
     return found
 
 
