@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types, uint64, void
+from numba import float32, float64, int32, int64, njit, types, void
 
 from recembed.search.candidates import LANES
-from recembed.search.order import LOWEST, at_least, best, bound, inner, scratch
-from recembed.search.simd import WIDE, lowest_bit, product
+from recembed.search.order import CHUNK, LOWEST, append, best, bound, inner, scratch
+from recembed.search.simd import product
 
 _PARTS = ("candidates", "order", "simd")
 VERSION = sha256(
@@ -86,19 +86,18 @@ def _collect(  # noqa: PLR0913 - arrays
 
     How many there are now, -1 if there is no room, and the bound.
     """
-    for start in range(0, len(scores), WIDE):
-        mask = at_least(scores, start, len(scores), least)
-        if mask and n + WIDE > len(found):
+    width = len(scores)
+    for start in range(0, width, CHUNK):
+        if n + CHUNK + LANES > len(found):
             least = max(least, _lowered(bound(found, n, k, spare), margin))
             n = _kept(found, places, n, least)
-            if n + WIDE > len(found):
+            if n + CHUNK + LANES > len(found):
                 return -1, least
-            mask = at_least(scores, start, len(scores), least)
-        while mask:
-            at = start + lowest_bit(mask)
-            mask &= mask - uint64(1)
-            found[n], places[n] = scores[at], first + at
-            n += 1
+        stop = min(start + CHUNK, width)
+        before = n
+        n = append(scores, start, stop, least, first, places, n)
+        for c in range(before, n):
+            found[c] = scores[places[c] - first]
     return n, least
 
 

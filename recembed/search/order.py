@@ -6,23 +6,15 @@ A row is values[:n], float32 without NaN; -inf is not eligible.
 from typing import Any
 
 import numpy as np
-from numba import float32, int64, njit, uint32, uint64
+from numba import float32, int64, njit, uint32
 from numba.extending import register_jitable
 
 from recembed.search.candidates import LANES
-from recembed.search.simd import (
-    WIDE,
-    bits,
-    counted,
-    lowest_bit,
-    maxima,
-    of_bits,
-    outranked,
-    reached,
-)
+from recembed.search.simd import bits, counted, maxima, of_bits, outranked, positions
 
 GROUP = 32  # scores that share one maximum at most: 70,000 shrink to 2,187 that hold the k-th
 FEW = 256  # up to so many, comparing each with each is quicker than sorting by bytes
+CHUNK = 256  # scores looked through before there has to be room for more; in LANES
 ALL = 0x7FFFFFFF  # the bits of a float32 but for its sign
 BYTES, LAST = 256, np.uint32(255)
 LOWEST = np.finfo(np.float32).min
@@ -35,7 +27,7 @@ inner = njit(
 @register_jitable
 def room(k: int, n: int) -> int:
     """Candidates kept for a list of k of n: so many are seen before some are dropped."""
-    return min(n, 2 * k + 256) + WIDE
+    return min(n, 2 * k + 256) + CHUNK + LANES
 
 
 @inner
@@ -51,14 +43,17 @@ def _score(key: Any) -> Any:
 
 
 @inner
-def at_least(values: Any, at: int, n: int, least: Any) -> Any:
-    """A bit for each of values[at : at + WIDE], where it stands before n and reaches `least`."""
-    if at + WIDE <= n:
-        return reached(values, at, least)
-    mask = uint64(0)
-    for j in range(n - at):
-        mask |= uint64(values[at + j] >= least) << uint64(j)
-    return mask
+def append(values: Any, start: int, stop: int, least: Any, first: int, out: Any, n: int) -> Any:
+    """Write first + j to out[n:] for all j of start .. stop - 1 that reach `least`; the new n.
+
+    There has to be room for LANES more.
+    """
+    whole = stop - (stop - start) % LANES
+    n = positions(values, start, whole, least, first, out, n)
+    for at in range(whole, stop):
+        out[n] = first + at
+        n += values[at] >= least
+    return n
 
 
 @inner
@@ -122,29 +117,34 @@ def best(values: Any, n: int, k: int, work: Any) -> Any:
     The `order` of `work` then begins with their positions, best first, equal ones ascending.
     """
     spare, order = work[0], work[1]
-    most = len(order) - k
+    most = len(order) - k - LANES
     least = float32(LOWEST)
     if n > most:
         least = bound(values, n, k, spare)
         if _count(values, n, least) > most:  # equal scores, mostly
             least = _reached_by(values, n, k, 0)
-    found, equal = int64(0), int64(0)
-    for start in range(0, n, WIDE):
-        mask = at_least(values, start, n, least)
-        while mask:
-            at = start + lowest_bit(mask)
-            mask &= mask - uint64(1)
-            same = values[at] == least
-            if not same or equal < k:
-                order[found] = at
-                found += 1
-            equal += same
+    if n <= most or _count(values, n, least) <= most:
+        found = append(values, 0, n, least, 0, order, 0)
+    else:
+        found = _first(values, n, least, k, order)
     _sort(values, order, found, work)
     size = min(k, found)
     if size == 0:
         return size, size
     last = values[order[size - 1]]
     return size, _count(values, n, last) - _count(values, n, _score(_key(last) + 1))
+
+
+@inner
+def _first(values: Any, n: int, kth: Any, k: int, order: Any) -> int:
+    """Positions of what is above the k-th score, and of the first k that equal it."""
+    found = equal = 0
+    for at in range(n):
+        if values[at] > kth or (values[at] == kth and equal < k):
+            order[found] = at
+            found += 1
+            equal += values[at] == kth
+    return found
 
 
 @inner

@@ -9,23 +9,10 @@ from numba.extending import intrinsic
 
 from recembed.search.candidates import LANES
 
-WIDE = 32  # scores compared at a time, one bit each: four registers of AVX2
+WIDE = 32  # scores compared with one at a time: four registers of AVX2
 
 _LONG, _INDEX, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 _EXACT = ("contract",)  # two float32 multiply exactly in float64: fused or not is the same
-
-
-@intrinsic
-def reached(typing, values, start, bound):  # type: ignore # noqa: ANN001, ANN201
-    """One bit for each of values[start : start + WIDE]: whether it is at least the bound."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(_FLOAT, WIDE)
-        row = _load(builder, _data(context, builder, signature, args, 0), args[1], kind)
-        bits = builder.fcmp_ordered(">=", row, _spread(builder, args[2], WIDE))
-        return builder.zext(builder.bitcast(bits, ir.IntType(WIDE)), _LONG)
-
-    return types.uint64(values, types.int64, types.float32), generate
 
 
 @intrinsic
@@ -112,13 +99,36 @@ def product(typing, query, table, start, stop):  # type: ignore # noqa: ANN001, 
 
 
 @intrinsic
-def lowest_bit(typing, mask):  # type: ignore # noqa: ANN001, ANN201
-    """Where the lowest set bit of a mask is."""
+def positions(typing, values, start, stop, least, first, out, n):  # type: ignore # noqa: ANN001, ANN201, PLR0913
+    """Write first + j to out[n], ... for each j in start .. stop - 1 whose value reaches `least`.
+
+    Returns how many there are then. stop - start is a multiple of LANES, as many more numbers of
+    `out` are written than are meant. No branch depends on the values: a table has, for each choice
+    of LANES values, where they stand.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.IntType(1)(1))
+        data, to = (_data(context, builder, signature, args, at) for at in (0, 5))
+        kind, whole = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INDEX, LANES)
+        chosen = [[j for j in range(LANES) if mask >> j & 1] for mask in range(1 << LANES)]
+        rows = [each + [0] * (LANES - len(each)) for each in chosen]
+        table = ir.Constant(ir.ArrayType(whole, len(rows)), [ir.Constant(whole, r) for r in rows])
+        places = cgutils.global_constant(builder.module, "choices", table)
+        bound = _spread(builder, args[3], LANES)
+        found = cgutils.alloca_once_value(builder, args[6])
+        with cgutils.for_range_slice(builder, *args[1:3], _LONG(LANES), _LONG) as (j, _):
+            bits = builder.fcmp_ordered(">=", _load(builder, data, j, kind), bound)
+            mask = builder.zext(builder.bitcast(bits, ir.IntType(LANES)), _LONG)
+            row = builder.load(builder.gep(places, [_LONG(0), mask]), align=4)
+            base = builder.trunc(builder.add(args[4], j), _INDEX)
+            here, n = builder.add(row, _spread(builder, base, LANES)), builder.load(found)
+            place = builder.bitcast(builder.gep(to, [n]), whole.as_pointer())
+            builder.store(here, place, align=4)
+            builder.store(builder.add(n, builder.ctpop(mask)), found)
+        return builder.load(found)
 
-    return types.int64(types.uint64), generate
+    count = types.int64
+    return types.int64(values, count, count, types.float32, count, out, count), generate
 
 
 @intrinsic
