@@ -56,28 +56,6 @@ def test_nobody_is_placed_where_nothing_is_known(planted, fitted):
     assert not fitted.users(nothing).any()
 
 
-def test_the_best_round_is_kept(planted, one):
-    values = iter([0.1, 0.5, 0.3, 0.2])
-    seen = []
-
-    def validate(model):
-        seen.append(model)
-        return next(values)
-
-    kept = BPR(dim=8, iterations=4).fit(planted.log, validate=validate, seed=1, machine=one)
-    assert len(seen) == 4
-    assert kept is seen[1]
-    assert not np.array_equal(kept.items.vectors, seen[3].items.vectors)
-
-
-def test_what_validate_raises_passes_through(planted, one):
-    def stop(model):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        BPR(dim=8).fit(planted.log, validate=stop, machine=one)
-
-
 @pytest.mark.parametrize("validate", [None, lambda model: 0.0])
 def test_training_that_diverges_says_what_to_change(planted, one, validate):
     with pytest.raises(DataError, match=r"BPR diverged at learning_rate .*: set it lower"):

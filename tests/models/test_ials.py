@@ -97,14 +97,6 @@ def test_the_best_round_is_kept(planted, one):
     assert np.array_equal(kept.items.vectors, two.items.vectors)
 
 
-def test_what_validate_raises_passes_through(planted, one):
-    def stop(model):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        IALS(**SMALL).fit(planted.log, validate=stop, machine=one)
-
-
 def test_one_item_and_more_factors_than_items_stay_finite(log_of, one):
     for rows in ([[0], [0]], [[0, 1], [1, 2], [0]]):
         model = IALS(dim=16, iterations=3).fit(log_of(rows), machine=one)
