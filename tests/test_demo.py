@@ -13,7 +13,7 @@ SEARCH = Path(__file__).parent / "benchmarks" / "demo_search.json"
 
 def test_the_demo_trains_every_model_by_the_best_setting_of_as_many_trials():
     trials = json.loads(SEARCH.read_text(encoding="utf-8"))
-    assert set(trials) == set(SETTINGS) == set(names())
+    assert set(trials) == set(SETTINGS) <= set(names())
     assert len({len(each) for each in trials.values()}) == 1
     for name, tried in trials.items():
         best = max(tried, key=lambda trial: trial["recall@10"])["setting"]
@@ -33,6 +33,6 @@ def test_the_demo_says_what_it_found_and_where_it_lies(tmp_path):
         assert abs(float(rows[name]) - float(rows[f"{name} + Annoy"])) < 0.01
     assert "Similar products" in said
     assert "A basket completed" in said
-    assert (tmp_path / "report" / "report.md").is_file()
+    assert (tmp_path / "report" / "report.html").is_file()
     for name in SETTINGS:
         assert (tmp_path / "runs" / name / "manifest.json").is_file()

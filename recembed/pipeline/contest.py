@@ -15,7 +15,7 @@ from recembed.models.stored import ranker_of
 from recembed.protocols import Fitted, Machine, Ranker
 from recembed.report.document import Finding
 from recembed.run.folder import Run
-from recembed.run.log import load_log
+from recembed.run.log import check_kind, load_log
 
 REPORT = ("report.json", "report.md", "report.html", "places")  # in a run: not part of the model
 Indices: TypeAlias = Literal["exact", "annoy", "both"]
@@ -97,6 +97,7 @@ def _split(runs: list[Run]) -> Split:
     """The split that all runs share. Raises: RunError if they do not."""
     facts = runs[0].facts
     for run in runs:
+        check_kind(run)
         cut = run.facts.get("split")
         if not cut:
             raise RunError(f"{run.folder} holds nothing out: train with a test rule to evaluate")

@@ -126,7 +126,7 @@ def demo(
         _settings(runs),
         _similar(log, runs["item2vec"]),
         _basket(log, runs[leader], leader, seed),
-        f"runs    {folder / 'runs'}\nreport  {folder / 'report' / 'report.md'}",
+        f"runs    {folder / 'runs'}\nreport  {folder / 'report' / 'report.html'}",
     )
     return "\n\n".join(parts)
 

@@ -39,14 +39,19 @@ def store_log(writer: Writer, log: Log, part: Parts) -> None:
     writer.facts({"log": {"order": events.order, **about}})
 
 
+def check_kind(run: Run) -> None:
+    """Raises: RunError if a run is not one of items."""
+    kind = run.facts.get("kind", "items")
+    if kind != "items":
+        raise RunError(f"{run.folder} is a run of {kind}, not of items: see `recembed text`")
+
+
 def load_log(run: Run) -> tuple[Log, Parts]:
     """The log of a run and the part of each event.
 
     Raises: RunError if the run has no log, or one that does not fit together.
     """
-    kind = run.facts.get("kind", "items")
-    if kind != "items":
-        raise RunError(f"{run.folder} is a run of {kind}, not of items: see `recembed text`")
+    check_kind(run)
     arrays, users, items = run.arrays("events"), run.table("users"), run.table("items")
     try:
         facts = run.facts["log"]

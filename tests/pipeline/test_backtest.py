@@ -189,7 +189,7 @@ def test_a_setting_from_a_file_is_used_and_its_hindsight_told(log, tmp_path):
     setting = {"neighbours": 7}
     data = log.interactions.fingerprint()
     search = Search("ndcg@10", 1.0, ())
-    tuned = Tuned("item-knn", setting, "ndcg@10", 0.1, "time:0.1", "time:0.1", data, search)
+    tuned = Tuned("item-knn", setting, "ndcg@10", 0.1, "time:0.1", "time:0.1", 0, data, search)
     few = HOW | {"points": 1}
     for name, about, notes in (("own", tuned, 1), ("other", replace(tuned, data="x"), 0)):
         about.write(tmp_path / "best.json")
