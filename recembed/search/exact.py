@@ -29,6 +29,7 @@ from recembed.search.select import (
 
 FEW = 32  # scoring a pair alone costs about this many pairs inside a matrix product
 SPARSE = 4  # a mask that leaves less than 1/4 of the items: copying them out is cheaper
+ROUGH = 2  # so many times k are scored again after bfloat16: no list of ML-1M changed then
 ROUNDING = 2.0**-24  # relative error of one float32 operation
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 LONGEST = float(np.finfo(np.float32).max) / 4
@@ -134,7 +135,7 @@ class ExactIndex:
             queries,
             (bfloat16_product if rough else float32_product)(queries, candidates.vectors),
             np.zeros(len(queries)) if rough else margins,
-            reach=2 * k + 64 if rough else k,
+            reach=ROUGH * k + 64 if rough else k,
             exclude=nobody if exclude is None else exclude,
             barred=np.flatnonzero(~allow) if allow is not None else np.zeros(0, np.int64),
         )

@@ -19,9 +19,8 @@ ALL = 0x7FFFFFFF  # the bits of a float32 but for its sign
 BYTES, LAST = 256, np.uint32(255)
 LOWEST = np.finfo(np.float32).min
 
-inner = njit(
-    error_model="numpy", boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)  # compiled with whom it is called by
+# compiled with whom it is called by, and for nobody else
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @register_jitable
@@ -118,12 +117,14 @@ def best(values: Any, n: int, k: int, work: Any) -> Any:
     """
     spare, order = work[0], work[1]
     most = len(order) - k - LANES
-    least = float32(LOWEST)
+    least, reach = float32(LOWEST), n
     if n > most:
         least = bound(values, n, k, spare)
-        if _count(values, n, least) > most:  # equal scores, mostly
+        reach = _count(values, n, least)
+        if reach > most:  # equal scores, mostly
             least = _reached_by(values, n, k, 0)
-    if n <= most or _count(values, n, least) <= most:
+            reach = _count(values, n, least)
+    if reach <= most:
         found = append(values, 0, n, least, 0, order, 0)
     else:
         found = _first(values, n, least, k, order)

@@ -176,15 +176,12 @@ def products(films: Films) -> None:
 
 
 def bfloat16_differences(films: Films) -> dict[str, float]:
-    """How far the metrics of bfloat16 scores, scored again in float32, are from those of float32.
-
-    And the seconds of such a search, which is slow without matrix units for bfloat16.
-    """
-    exact, rough = (places_of(films.search(each), films.last, None) for each in PRECISIONS)
+    """How far the metrics of bfloat16 scores, scored again, are from those of float32."""
+    exact, rough = (
+        places_of(films.search(precision), films.last, None)
+        for precision in ("float32", "bfloat16")
+    )
     return {
         f"bf16_{name}_difference": float(abs(metric(exact, k).mean() - metric(rough, k).mean()))
         for name, metric, k in (("recall10", recall, 10), ("ndcg100", ndcg, K))
     }
-
-
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")

@@ -72,6 +72,14 @@ def test_close_scores_come_in_their_true_order(exactly):
     assert top.rows.tolist() == [[49, 48, 47, 46, 45]]
 
 
+def test_what_rounding_pushes_down_is_found_all_the_same(exactly):
+    rng = np.random.default_rng(3)
+    true, large = rng.permutation(200) / 200, rng.uniform(1e4, 2e4, 200)
+    vectors = np.column_stack([true, large, -large])  # float32 sums are off by up to 1
+    top = exactly(items(vectors)).search(np.array([[1, 1e3, 1e3]], np.float32), 10)
+    assert top.rows.tolist() == [np.argsort(-true)[:10].tolist()]
+
+
 def test_scores_beyond_float32_are_refused(exactly):
     with pytest.raises(DataError, match="do not fit into float32"):
         exactly(items([[1e30]])).search(np.array([[1e30]], np.float32), 1)

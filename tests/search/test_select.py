@@ -83,7 +83,14 @@ def test_infinite_equal_negative_and_tiny_scores_are_sorted_by_the_kernel_too(k)
     rng = np.random.default_rng(0)
     values = np.array([INF, 3e38, 1, 1e-45, 0, -1e-45, -1, -3e38, -INF], np.float32)
     scores = rng.choice(values, (6, 5000), p=rng.dirichlet(np.ones(len(values))))
+    scores[0] = INF
+    scores[1, 1:] = INF
     assert matches(select(scores.copy(), k, compiled=True), scores, k)
+
+
+def test_high_scores_that_share_their_groups_leave_the_right_list():
+    scores = np.tile(np.arange(120, dtype=np.float32), (1, 32))  # 32 times the same
+    assert matches(select(scores.copy(), 20, compiled=True), scores, 20)
 
 
 def test_long_lists_are_sorted_by_the_kernel():
