@@ -168,7 +168,8 @@ def _entries(
     for path in settings:
         tuned = Tuned.read(path)
         estimator = registry.estimator(tuned.model, tuned.set)
-        every.append((tuned.model, _Entry(estimator, {"settings": path}, tuned)))
+        options = {"model": tuned.model, "set": tuned.set}
+        every.append((tuned.model, _Entry(estimator, options, tuned)))
     names = [name for name, _ in every]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
