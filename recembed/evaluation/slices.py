@@ -49,7 +49,7 @@ def divisions(cases: Cases, log: Log, columns: Sequence[str] = ()) -> list[Divis
         _history_length(cases),
         _item_popularity(cases),
         _warmth(cases),
-        *(_by_column(cases, log, name) for name in columns),
+        *(_by_column(cases, log, name) for name in dict.fromkeys(columns)),
     ]
 
 
@@ -90,7 +90,11 @@ def _by_column(cases: Cases, log: Log, name: str) -> Division:
     table = log.items if side == "item" else log.users
     assert table is not None
     rows = cases.targets.values if side == "item" else cases.owner
-    groups = _groups(table.column(column), rows)
+    try:
+        groups = _groups(table.column(column), rows)
+    except pa.ArrowNotImplementedError as error:
+        kind = table.column(column).type
+        raise DataError(f"column {column!r} holds {kind}, no groups: slice by another") from error
     if not groups:
         raise DataError(f"no {of[:-1]} has a value in column {column!r}: name another to slice by")
     return Division(f"{side} {column}", of, groups)
@@ -117,10 +121,12 @@ def _table(log: Log, name: str) -> tuple[str, str]:
 
 def _groups(column: pa.ChunkedArray, rows: Rows) -> dict[str, Mask]:
     values: Any = column.combine_chunks().take(pa.array(rows))
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_finite(values), values, None)
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         owner = np.asarray(pc.list_parent_indices(values), np.int64)
         return _named(pc.list_flatten(values), owner, len(rows))
-    if _numeric(values.type) and len(pc.unique(values)) > MOST:
+    if _numeric(values.type) and pc.count_distinct(values).as_py() > MOST:
         return _quarters(values)
     return _named(values, np.arange(len(rows)), len(rows))
 
@@ -137,25 +143,27 @@ def _named(values: pa.Array, owner: NDArray[np.int64], n: int) -> dict[str, Mask
     names = [str(name) for name in encoded.dictionary.to_pylist()]
     order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
     most = len(order) if len(order) <= MOST else MOST - 1
-    groups = {}
-    for code in order[:most]:
-        groups[names[code]] = _mask(owner[codes == code], n)
+    groups = {names[code]: _mask(owner[codes == code], n) for code in order[:most]}
     if len(order) > most:
-        rest = np.isin(codes, order[most:])
-        groups[f"{len(order) - most} others"] = _mask(owner[rest], n)
+        label = f"{len(order) - most} others"
+        while label in groups:
+            label = f"all {label}"
+        groups[label] = _mask(owner[np.isin(codes, order[most:])], n)
     return groups
 
 
 def _quarters(values: pa.Array) -> dict[str, Mask]:
-    numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
-    there = np.isfinite(numbers)
-    bounds = np.unique(np.quantile(numbers[there], QUARTERS)) if there.any() else np.zeros(0)
-    place = np.searchsorted(bounds, numbers, side="left")
+    there = np.asarray(values.is_valid())
+    numbers = values.drop_null().to_numpy()
+    bounds = np.unique(np.quantile(numbers, QUARTERS, method="lower"))
+    place = np.full(len(there), -1)
+    place[there] = np.searchsorted(bounds, numbers, side="left")
     groups = {}
-    for i in range(len(bounds) + 1 if there.any() else 0):
-        group = there & (place == i)
-        if group.any():
-            groups[f"{numbers[group].min():g} to {numbers[group].max():g}"] = group
+    for i in range(len(bounds) + 1):
+        own = numbers[place[there] == i]
+        if len(own):
+            low, high = (f"{end}".removesuffix(".0") for end in (own.min(), own.max()))
+            groups[f"{low} to {high}"] = place == i
     return groups
 
 

@@ -92,6 +92,45 @@ def test_numbers_beyond_a_dozen_become_quarters():
     assert [int(mask.sum()) for mask in groups.values()] == [10, 10, 10, 10]
 
 
+def by_user(ages):
+    """Groups of users by a column that has one value each."""
+    n = len(ages)
+    time = np.arange(2 * n)
+    user = np.repeat(np.arange(n), 2)
+    events = build(pa.array(user), pa.array(time % 2), sort_key=time, time=time, order="time")
+    of = Log(events, None, Catalogue(events.users, pa.table({"age": ages})))
+    asked = cases(split(of, "last:1"))
+    return next(each for each in divisions(asked, of, ["age"]) if each.by == "user age").groups
+
+
+def test_large_numbers_that_begin_alike_are_in_quarters_of_their_own():
+    groups = by_user(1_500_000_000 + np.arange(16))
+    assert list(groups)[:2] == ["1500000000 to 1500000003", "1500000004 to 1500000007"]
+    assert [int(mask.sum()) for mask in groups.values()] == [4, 4, 4, 4]
+
+
+def test_what_is_no_number_is_in_no_group():
+    few = by_user([1.0, np.nan, 2.0, np.nan, np.inf, None])
+    assert {label: np.flatnonzero(mask).tolist() for label, mask in few.items()} == {
+        "1.0": [0],
+        "2.0": [2],
+    }
+    many = by_user([float(i) if i % 2 else np.nan for i in range(40)])
+    assert list(many) == ["1 to 9", "11 to 19", "21 to 29", "31 to 39"]
+    assert sum(mask.astype(int) for mask in many.values()).tolist() == [0, 1] * 20
+
+
+def test_a_value_that_is_called_others_keeps_its_group():
+    groups = by_user(["9 others"] * 6 + [f"c{i}" for i in range(19)])
+    assert groups["9 others"].sum() == 6
+    assert groups["all 9 others"].sum() == 9
+
+
+def test_a_column_of_parts_is_refused():
+    with pytest.raises(DataError, match="column 'age' holds struct<a: int64>, no groups"):
+        by_user(pa.array([{"a": i} for i in range(4)]))
+
+
 def test_rare_values_are_one_group():
     n = 30
     time = np.arange(2 * n)
