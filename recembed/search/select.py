@@ -172,6 +172,8 @@ def unfilled_top(n_queries: int, k: int) -> TopK:
 
 def joined(parts: list[TopK], k: int) -> TopK:
     """The lists of all parts, one after another."""
+    if len(parts) == 1:
+        return parts[0]
     parts = parts or [empty_top(0, k)]
     return TopK(
         np.concatenate([part.rows for part in parts]),
