@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from recembed.compiled import njit
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(nogil=True, boundscheck=False)
 def find(rows: Any, values: Any, offsets: Any, place: Any, found: Any) -> None:
     """found[v]: the place of values[v] in its own case's list, -1 where it is not listed.
 
@@ -23,7 +24,7 @@ def find(rows: Any, values: Any, offsets: Any, place: Any, found: Any) -> None:
                 place[rows[case, p]] = -1
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(nogil=True, boundscheck=False)
 def groups(scores: Any, cases: Any, places: Any, starts: Any, sizes: Any) -> None:
     """Where the run of scores that equal scores[cases[i], places[i]] begins, and how long it is."""
     for i in range(len(cases)):
@@ -35,7 +36,7 @@ def groups(scores: Any, cases: Any, places: Any, starts: Any, sizes: Any) -> Non
         starts[i], sizes[i] = first, stop - first
 
 
-@njit(cache=True, nogil=True, boundscheck=False, fastmath={"reassoc", "contract"})
+@njit(nogil=True, boundscheck=False, fastmath={"reassoc", "contract"})
 def spread_of_vectors(rows: Any, vectors: Any, known: Any, found: Any) -> None:
     """found[case]: 1 - mean dot product over pairs of known listed items, if there are two.
 
@@ -61,7 +62,7 @@ def spread_of_vectors(rows: Any, vectors: Any, known: Any, found: Any) -> None:
             found[case] = 1 - (whole - own) / (n * (n - 1))
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(nogil=True, boundscheck=False)
 def spread_of_sets(rows: Any, values: Any, offsets: Any, mark: Any, found: Any) -> None:
     """found[case]: 1 - mean Jaccard over pairs of listed items that have a set, if there are two.
 

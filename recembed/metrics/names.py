@@ -1,6 +1,7 @@
 """How people name a metric."""
 
 import difflib
+import re
 
 from recembed.errors import DataError
 from recembed.metrics.accuracy import METRICS
@@ -12,7 +13,7 @@ def metric_at(text: str) -> tuple[str, int]:
     Raises: DataError for an unknown name, with the nearest ones, or a k that is none.
     """
     name, _, k = text.partition("@")
-    counts = k.isascii() and k.isdecimal() and int(k) > 0
+    counts = re.fullmatch("0*[1-9][0-9]{0,17}", k) is not None
     if name not in METRICS:
         near = difflib.get_close_matches(name.lower(), METRICS, 3) or list(METRICS)
         there = ", ".join(f"{each}@{k if counts else 10}" for each in near)

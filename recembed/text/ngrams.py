@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from recembed.compiled import njit
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(nogil=True, boundscheck=False)
 def write_buckets(
     data: Any, offsets: Any, min_n: int, max_n: int, buckets: int, found: Any, sizes: Any
 ) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows
+from recembed.compiled import njit
 from recembed.text.streams import BREAK
 
 SPACE, NEWLINE = 32, 10
@@ -59,7 +59,7 @@ class Pieces:
                 yield words.setdefault(word, len(words))
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(nogil=True, boundscheck=False)
 def _find(data: Any, hashes: Any, slots: Any, known: int, out: Any, spans: Any) -> tuple[int, int]:
     """Number of each piece into `out`, and where the new ones stand into `spans`.
 
@@ -91,7 +91,7 @@ def _find(data: Any, hashes: Any, slots: Any, known: int, out: Any, spans: Any) 
     return n, known
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(nogil=True, boundscheck=False)
 def _expand(pieces: Any, flat: Any, offsets: Any) -> NDArray[np.int32]:
     """The words of each piece, one after another."""
     n = 0

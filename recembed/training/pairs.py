@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from recembed.compiled import njit
 from recembed.training.bags import unfold
 from recembed.training.gains import FAST, logistic, softmax
 from recembed.training.sampler import draw, subsampled, within
@@ -28,7 +28,7 @@ def kernel(  # noqa: C901 - one hot loop, kept in one piece for the compiler
     """
     version = VERSION
 
-    @njit(fastmath=FAST, nogil=True, error_model="numpy", boundscheck=False, cache=True)
+    @njit(fastmath=FAST, nogil=True, error_model="numpy", boundscheck=False)
     def run(  # noqa: C901, PLR0913 - one hot loop; its arguments are arrays alone
         values: Any,  # int32 [n]
         offsets: Any,  # int64 [m+1]

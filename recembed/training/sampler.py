@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows, Vectors
+from recembed.compiled import njit
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class AliasTable:
         return (chance << np.uint64(32)) | self.other.astype(np.uint64)
 
 
-@njit(cache=True)
+@njit()
 def _alias(scaled: Any) -> Any:
     """(keep, other) of weights whose mean is 1, which are used up."""
     n = len(scaled)

@@ -208,10 +208,11 @@ def nobody():
         os.seteuid(0)
 
 
-def test_a_folder_without_permission_is_one_line(made, refused, contents):
+def test_a_folder_without_permission_is_one_line(made, call, refused, contents):
     with TemporaryDirectory() as temporary:
         folder, run, log = Path(temporary), Path(temporary, "run"), Path(temporary, "log.csv")
         copytree(made("popularity"), run)
+        call("evaluate", run, "--quiet", "--out", folder / "loaded")  # nobody may not import
         log.write_text(HEAD + "1,2,3\n")
         before = contents(folder)
 
