@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ def _check(rankers: Mapping[str, Sequence[Ranker]], cases: Cases) -> None:
 
 def _places(ks: Sequence[int], n_items: int) -> tuple[tuple[int, ...], list[str]]:
     """Every k once, none above the catalogue, and a note on those that were."""
-    wrong = [k for k in ks if k < 1]
+    wrong = [k for k in ks if not isinstance(k, Integral) or k < 1]
     if wrong or not ks:
         raise DataError(f"k must be at least 1, not {first(wrong) if wrong else 'missing'}")
     above = [k for k in ks if k > n_items]

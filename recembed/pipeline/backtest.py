@@ -14,7 +14,7 @@ from recembed.arrays import PerCase
 from recembed.data.files import Source
 from recembed.data.log import Log
 from recembed.data.split import Split, split
-from recembed.errors import DataError, RunError
+from recembed.errors import DataError, RunError, first
 from recembed.evaluation.cases import Cases, cases
 from recembed.evaluation.comparisons import compared
 from recembed.metrics.accuracy import METRICS
@@ -135,6 +135,9 @@ class _Window:
 
 def _check(metric: str, ks: Sequence[int]) -> None:
     """Raises: DataError for what would only come to light after the first training."""
+    wrong = [k for k in ks if k < 1]
+    if wrong:
+        raise DataError(f"k must be at least 1, not {first(wrong)}")
     if metric_at(metric)[1] not in ks:
         raise DataError(f"{metric} is not measured: add its k ({', '.join(map(str, ks))} are)")
 

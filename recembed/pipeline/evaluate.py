@@ -38,7 +38,7 @@ def evaluate(
     metric: str | None = None,
     on: Part = "test",
     index: Indices | None = None,
-    slice: Sequence[str] = (),
+    slice: str | Sequence[str] = (),
     category: str | None = None,
     leaks: Leaks = "fail",
     examples: int = 5,
@@ -77,7 +77,7 @@ def evaluate(
     among = contest(folders, on, leaks)
     log, asked = among.log, cases(among.split, on, seed=seed)
     measure = Measure(among.repeats, (k,) if isinstance(k, int) else k, metric, machine.memory)
-    groups = divisions(asked, log, slice)
+    groups = divisions(asked, log, [slice] if isinstance(slice, str) else slice)
     category = _category(log, category)
     rankers, models = among.rankers(index, machine)
     placed = _placed(models, list(models))
@@ -206,11 +206,15 @@ def _training(run: Run) -> str:
 
 
 def _check_folder(out: str | Path | None) -> None:
-    """Before the work, not after it. Raises: DataError if OUT can be no folder."""
+    """Before the work, not after it. Raises: DataError if OUT can be no folder, or is a run."""
     place = None if out is None else Path(out)
     nearest = place and next(each for each in (place, *place.absolute().parents) if each.exists())
     if nearest and not nearest.is_dir():
         raise DataError(f"{out} cannot be a folder for the report: {nearest} is a file")
+    if place and (place / "manifest.json").exists():
+        raise DataError(
+            f"{out} is a run: name another folder, or none, and the report of one run goes into it"
+        )
 
 
 def _write(report: Report, page: str | None, out: str | Path | None, among: Contest) -> None:

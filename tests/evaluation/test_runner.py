@@ -230,8 +230,8 @@ def test_k_above_the_catalogue_is_cut_and_noted():
     assert "recall@4" in report.models["popular"]
 
 
-@pytest.mark.parametrize("ks", [(), (0,), (5, -1)])
-def test_k_below_one_is_refused(ks):
+@pytest.mark.parametrize("ks", [(), (0,), (5, -1), (3.5,), "10"])
+def test_k_below_one_and_what_is_no_number_of_items_are_refused(ks):
     found, rankers = tiny()
     with pytest.raises(DataError, match="k must be at least 1"):
         evaluate(rankers, found, Measure(True, ks))

@@ -208,6 +208,8 @@ def test_a_setting_from_a_file_is_used_and_its_hindsight_told(log, tmp_path):
     ("given", "message"),
     [
         ({"points": 0}, "points must be at least 1, not 0"),
+        ({"k": 0}, "k must be at least 1, not 0"),
+        ({"k": (10, -2)}, "k must be at least 1, not -2"),
         ({"window": "7"}, "window is a time such as 12h, 7d or 2w, not '7'"),
         ({"window": "0d"}, "window is a time"),
         ({"window": "-7d"}, "window is a time"),

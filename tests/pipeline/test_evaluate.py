@@ -1,0 +1,26 @@
+"""What `evaluate` does with its own options, on the runs of the shop."""
+
+import pytest
+
+from recembed.errors import DataError
+from recembed.pipeline.evaluate import evaluate
+
+QUICK = {"examples": 0, "html": False, "quiet": True, "threads": 1}
+
+
+@pytest.mark.parametrize("into", ["itself", "another"])
+def test_no_report_is_written_beside_the_files_of_a_run(made, contents, into):
+    run, other = made("popularity"), made("als")
+    out = run if into == "itself" else other
+    before = contents(out)
+    with pytest.raises(DataError, match="is a run: name another folder, or none"):
+        evaluate(run, out=out, **QUICK)
+    assert contents(out) == before
+
+
+def test_one_column_to_slice_by_needs_no_list(made, tmp_path):
+    run = made("popularity")
+    by_name = evaluate(run, slice="colour", out=tmp_path / "a", **QUICK)
+    by_list = evaluate(run, slice=["colour", "colour"], out=tmp_path / "b", **QUICK)
+    assert "item colour" in {each.by for each in by_name.slices}
+    assert by_name.slices == by_list.slices
