@@ -101,7 +101,8 @@ class BPR:
                 model.fit(matrix, show_progress=False, callback=after)
             except (failed, np.linalg.LinAlgError) as error:
                 raise DataError(
-                    f"BPR diverged at learning_rate {self.learning_rate}: set it lower"
+                    f"BPR diverged at learning_rate {self.learning_rate} and regularization "
+                    f"{self.regularization}: set them lower"
                 ) from error
         return rounds.end(made)
 

@@ -69,6 +69,8 @@ class EASE:
         events = log.interactions
         known = events.counts() >= self.min_count
         rows = np.flatnonzero(known).astype(np.int32)
+        if not len(rows):
+            raise DataError(f"no item has {self.min_count} events: set min_count lower")
         _check_size(len(rows), free_memory())
         matrix = unit_matrix(events, self.unit)[:, rows]
         with (
@@ -169,13 +171,15 @@ def _weights(gram: Vectors, regularization: float) -> Vectors:
     at = np.arange(len(gram))
     gram[at, at] += np.float32(regularization)
     factor, failed = lapack.spotrf(gram.T, lower=1, overwrite_a=1)
-    if failed:
-        raise DataError(
-            f"EASE has no answer at regularization {regularization}: set regularization higher"
-        )
     inverse: Vectors = lapack.spotri(factor, lower=1, overwrite_c=1)[0].T
+    scale = -np.diag(inverse)
+    if failed or not (scale < 0).all():  # weights of events can be so large that it is nan
+        raise DataError(
+            f"EASE has no answer at regularization {regularization}: set regularization higher, "
+            "or make the weights of events smaller"
+        )
     for i in at[1:]:
         inverse[i, :i] = inverse[:i, i]
-    inverse /= -np.diag(inverse).copy()
+    inverse /= scale
     inverse[at, at] = 0
     return inverse

@@ -58,8 +58,13 @@ def test_nobody_is_placed_where_nothing_is_known(planted, fitted):
 
 @pytest.mark.parametrize("validate", [None, lambda model: 0.0])
 def test_training_that_diverges_says_what_to_change(planted, one, validate):
-    with pytest.raises(DataError, match=r"BPR diverged at learning_rate .*: set it lower"):
+    with pytest.raises(DataError, match=r"BPR diverged at learning_rate .*: set them lower"):
         BPR(dim=8, learning_rate=1e30).fit(planted.log, validate=validate, machine=one)
+
+
+def test_a_decay_that_diverges_is_told_as_such(planted, one):
+    with pytest.raises(DataError, match=r"diverged .* regularization 1000000\.0: set them lower"):
+        BPR(dim=8, regularization=1e6, iterations=3).fit(planted.log, machine=one)
 
 
 def test_one_item_and_more_factors_than_items_stay_finite(log_of, one):

@@ -65,10 +65,8 @@ def test_rare_items_are_left_out_of_the_weights_and_the_lists(log_of, one):
     assert set(top.rows.ravel().tolist()) == {0, 1, 3, 4, -1}
 
 
-def test_one_item_and_none_are_no_trouble(log_of, one):
+def test_one_item_is_no_trouble(log_of, one):
     assert EASE().fit(log_of([[0]]), machine=one).weights.tolist() == [[0]]
-    nothing = EASE(min_count=9).fit(log_of([[0]]), machine=one)
-    assert nothing.top_k(log_of([[0]]).interactions, 1).rows.tolist() == [[-1]]
 
 
 def test_more_items_than_there_is_memory_for_are_refused_with_the_bytes(log_of, one, monkeypatch):
@@ -109,3 +107,16 @@ def test_free_memory_is_what_the_system_or_the_container_leaves(tmp_path, monkey
     assert memory.free_memory() == 3000
     (tmp_path / "memory.max").write_text("max\n")
     assert (memory.free_memory() is None) == (system is None)
+
+
+def test_events_too_heavy_for_an_answer_are_told(log_of, one):
+    log = log_of(ROWS)
+    heavy = replace(log.interactions, weight=np.full(len(log.interactions), 1e30, np.float32))
+    with pytest.raises(DataError, match="make the weights of events smaller"):
+        EASE().fit(replace(log, interactions=heavy), machine=one)
+
+
+def test_a_count_that_no_item_has_is_told_and_nothing_else_is_said(log_of, one, capfd):
+    with pytest.raises(DataError, match="no item has 99 events: set min_count lower"):
+        EASE(min_count=99).fit(log_of(ROWS), machine=one)
+    assert capfd.readouterr() == ("", "")
