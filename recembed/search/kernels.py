@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types, void
+from numba import float32, float64, int32, int64, types, void
 
+from recembed.compiled import njit
 from recembed.search.candidates import LANES
 from recembed.search.order import CHUNK, LOWEST, append, best, bound, inner, scratch
 from recembed.search.simd import product
@@ -21,7 +22,7 @@ _PARTS = ("candidates", "order", "simd")
 VERSION = sha256(
     b"".join(Path(__file__).with_name(f"{part}.py").read_bytes() for part in _PARTS)
 ).hexdigest()
-_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "boundscheck": False}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 NOTHING = -np.float32(np.inf)
 
 
