@@ -87,7 +87,8 @@ def test_best_annoy_reaches_the_target_and_keeps_one_file(tmp_path):
     for metric in ("dot", "angular"):
         ladder = [row for row in tried if row["metric"] == metric]
         assert [row["search_k"] for row in ladder] == [50 * 2**i for i in range(len(ladder))]
-        assert [row["recall"] >= 0.9 for row in ladder] == [False] * (len(ladder) - 1) + [True]
+        assert not any(row["recall"] >= 0.9 for row in ladder[:-1])
+        assert ladder[-1]["recall"] >= 0.9 or metric != meta["metric"]  # a slower one gives up
     again = AnnoyIndex(path, meta, items, search_k, machine)
     assert audit(again, ExactIndex(items), queries, 5).recall > 0.85
 
