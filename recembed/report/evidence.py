@@ -23,11 +23,13 @@ from recembed.report.parts import (
     number,
     pairs,
     shades,
+    short,
 )
 
 CATEGORIES = 9  # with colours of their own on the map; the tenth is all the others
 OTHERS = "all others"
 LETTERS = 40  # of a title or category on the map: 2,000 of them are there three times
+TITLE = 200  # letters of a title in examples: some catalogues have whole descriptions there
 TRIALS = 100  # the best ones that are listed: ten searches then fit a page below 3 MB
 
 
@@ -36,7 +38,11 @@ def evidence(report: Report) -> Iterator[Section]:
     if report.map is not None and report.map.titles:
         yield Section("items", "Items", (*_map(_shortened(report.map)),))
     if report.examples:
-        blocks = (each for at, case in enumerate(report.examples, 1) for each in _example(at, case))
+        blocks = (
+            each
+            for at, case in enumerate(report.examples, 1)
+            for each in _example(at, _brief(case))
+        )
         told = "Cases drawn by chance. Hits are marked ✓."
         yield Section("examples", "Examples", (told, *blocks))
     if report.indices:
@@ -81,10 +87,21 @@ def _map(items: ItemMap) -> Iterator[Block]:
 
 def _shortened(items: ItemMap) -> ItemMap:
     titles, categories = (
-        tuple(text if len(text) <= LETTERS else text[: LETTERS - 1] + "…" for text in texts)
-        for texts in (items.titles, items.categories)
+        tuple(short(text, LETTERS) for text in texts) for texts in (items.titles, items.categories)
     )
     return replace(items, titles=titles, categories=categories)
+
+
+def _brief(case: Example) -> Example:
+    history, given, targets = (
+        tuple(short(title, TITLE) for title in titles)
+        for titles in (case.history, case.given, case.targets)
+    )
+    lists = {
+        name: tuple(replace(each, title=short(each.title, TITLE)) for each in listed)
+        for name, listed in case.lists.items()
+    }
+    return replace(case, history=history, given=given, targets=targets, lists=lists)
 
 
 def _example(at: int, case: Example) -> Iterator[Block]:

@@ -113,6 +113,11 @@ def shades(labels: Iterable[str]) -> dict[str, Key]:
     }
 
 
+def short(text: str, letters: int) -> str:
+    """No more than so many letters of a text, the last of them … where it goes on."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
 def pairs(title: str, values: Mapping[str, Cell], header: tuple[str, str]) -> Table:
     """A mapping as a table."""
     return Table(title, header, tuple(values.items()))

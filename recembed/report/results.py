@@ -21,6 +21,7 @@ from recembed.report.parts import (
     keys,
     number,
     shades,
+    short,
     shown,
 )
 
@@ -33,6 +34,7 @@ BEYOND = (
     "distance_by_vector",
     "distance_by_category",
 )
+LABEL = 60  # letters of a value that slices are named by: longer ones leave charts no room
 SPEED = ("tied_share", "cases_per_second")
 
 
@@ -164,7 +166,7 @@ def _slices(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
     yield f"{report.metric} over some of the cases, or over some of their targets."
     panels, tables = [], []
     for by, group in groupby(report.slices, lambda each: each.by):
-        parts = list(group)
+        parts = [replace(each, label=short(each.label, LABEL)) for each in group]
         panels.append(_slice_panel(by, parts, models))
         names = [name for name in models if any(name in each.models for each in parts)]
         rows = tuple(

@@ -12,7 +12,8 @@ import pytest
 
 from recembed.errors import MissingExtra
 from recembed.metrics.intervals import Interval
-from recembed.report.document import Comparison, Finding, Search, Slice, Trial
+from recembed.report.document import Comparison, Example, Finding, Listed, Search, Slice, Trial
+from recembed.report.markdown import markdown
 from recembed.report.page import html
 
 VOID = {"meta", "link", "br", "path"}
@@ -165,6 +166,19 @@ def test_hits_are_marked_in_words_too(page):
 
 def test_a_large_report_stays_below_three_megabytes(big):
     assert len(html(big).encode()) < 3e6
+
+
+def test_whole_descriptions_instead_of_titles_are_cut(report, source):
+    book = "Call me Ishmael. " * 600
+    tale = [Listed(f"{place} {book}", place == 1) for place in range(10)]
+    case = Example(None, (book,) * 10, (book,), (book,), dict.fromkeys(report.models, tuple(tale)))
+    parts = [replace(each, label=f"{at} {book}") for at, each in enumerate(report.slices)]
+    long = replace(report, examples=(case,) * 5, slices=tuple(parts))
+    page, text = html(long), markdown(long)
+    assert "Call me Ishmael. Call" in page
+    assert "Call me Ishmael. Call" in text
+    assert book[:201] not in page + text
+    assert len(page) < len(source) + 200_000
 
 
 def test_parts_that_a_report_lacks_leave_no_hole(bare):
