@@ -1,6 +1,5 @@
 """Evaluate runs on what they did not train on."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,8 @@ from recembed.evaluation.cases import cases
 from recembed.evaluation.examples import examples as shown
 from recembed.evaluation.runner import evaluate as measured
 from recembed.evaluation.slices import divisions
-from recembed.models import registry
 from recembed.models.stored import has_vectors
+from recembed.pipeline.commands import commands
 from recembed.pipeline.contest import REPORT, Contest, Indices, Leaks, contest, told
 from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
@@ -28,7 +27,6 @@ from recembed.report.markdown import markdown
 from recembed.report.plain import of_plain
 from recembed.run.folder import Run, writing
 from recembed.run.whole import whole
-from recembed.settings import flat
 
 
 def evaluate(
@@ -77,8 +75,9 @@ def evaluate(
     among = contest(folders, on, leaks)
     log, asked = among.log, cases(among.split, on, seed=seed)
     measure = Measure(among.repeats, (k,) if isinstance(k, int) else k, metric, machine.memory)
-    groups = divisions(asked, log, [slice] if isinstance(slice, str) else slice)
-    category = _category(log, category)
+    columns = [slice] if isinstance(slice, str) else list(slice)
+    groups = divisions(asked, log, columns)
+    named, category = category, _category(log, category)
     rankers, models = among.rankers(index, machine)
     placed = _placed(models, list(models))
     report = measured(
@@ -109,7 +108,24 @@ def evaluate(
             for name, group in among.runs.items()
             if group[0].facts.get("search")
         },
-        commands=_commands(among, folders, report, on, out),
+        commands=commands(
+            [run for group in among.runs.values() for run in group],
+            [str(folder) for folder in folders],
+            {
+                "k": report.ks,
+                "metric": report.metric,
+                "on": on,
+                "index": index,
+                "slice": columns,
+                "category": named,
+                "leaks": leaks,
+                "examples": examples,
+                "show_users": show_users,
+                "no_html": not html,
+                "out": out,
+                "seed": seed,
+            },
+        ),
     )
     page = None
     if html:
@@ -175,34 +191,6 @@ def _page(report: Report) -> str:
 
 def _runs(among: Contest) -> dict[str, Any]:
     return {"runs": {name: [told(run) for run in group] for name, group in among.runs.items()}}
-
-
-def _commands(
-    among: Contest, folders: Sequence[str | Path], report: Report, on: Part, out: str | Path | None
-) -> tuple[str, ...]:
-    """What makes these runs and this report again; LOG is the log with the fingerprint given."""
-    made = [_training(run) for group in among.runs.values() for run in group]
-    options = [word for k in report.ks for word in ("-k", str(k))]
-    options += ["--metric", report.metric, "--on", on, "--seed", str(report.setting["case_seed"])]
-    options += [] if out is None else ["--out", str(out)]
-    return (*made, shlex.join(["recembed", "evaluate", *map(str, folders), *options]))
-
-
-def _training(run: Run) -> str:
-    facts = run.facts
-    usual = flat(registry.estimator(facts["model"]))
-    chosen = flat(registry.estimator(facts["model"], facts["setting"]))
-    words = ["recembed", "train", "LOG", "--out", str(run.folder), "--model", facts["model"]]
-    for name, value in chosen.items():
-        if value != usual[name]:
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            words += ["--set", f"{name}={text}"]
-    cut = facts["split"]
-    words += ["--test", cut["test"]] + (["--valid", cut["valid"]] if cut["valid"] else [])
-    words += ["--file-order"] if cut["file_order"] else []
-    words += ["--seen", "allow" if facts["repeats"] else "exclude"]
-    words += ["--split-seed", str(cut["seed"]), "--seed", str(facts["seed"])]
-    return shlex.join(words)
 
 
 def _check_folder(out: str | Path | None) -> None:

@@ -83,15 +83,13 @@ def train(
         raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
     if tune and (refit or valid is None):
         raise DataError("tune leaves the valid part out of training: name its rule, and no refit")
-    data = read(
-        log,
-        items=items,
-        users=users,
-        columns=columns,
-        min_user=min_user,
-        min_item=min_item,
-        repeats=repeats,
-    )
+    how: dict[str, Any] = {
+        "columns": dict(columns or {}),
+        "min_user": min_user,
+        "min_item": min_item,
+        "repeats": repeats,
+    }
+    data = read(log, items=items, users=users, **how)
     parts = (
         None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
     )
@@ -99,6 +97,7 @@ def train(
     facts = {
         "split": None if parts is None else _described(parts, file_order),
         "repeats": may_repeat(data.interactions, seen),
+        "read": {**how, "items": items is not None, "users": users is not None},
         **({} if tuned is None else _searched(tuned)),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part

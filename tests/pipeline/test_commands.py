@@ -1,0 +1,55 @@
+"""The commands in a report, typed again: what they make is the same."""
+
+import shlex
+
+import numpy as np
+import pytest
+
+from recembed.report.document import Report
+from recembed.run.folder import Run
+
+ODD = ("--columns", "group=basket", "--min-item", 2, "--repeats", "collapse", "--seen", "allow")
+KNN = ("--model", "item-knn", "--set", "neighbours=7", "--set", "recency.last=3")
+CUTS = {
+    "valid": ("--test", "groups:0.2", "--valid", "groups:0.2", "--tune", "--split-seed", 3),
+    "test": ("--test", "time:-2d", "--refit"),
+}
+
+
+@pytest.mark.parametrize("on", CUTS)
+def test_the_commands_of_a_report_make_it_again(shop, call, tmp_path, on):
+    """Where the model learned from the held-out part, as --refit has it, too."""
+    run, out = tmp_path / "a run", tmp_path / "report"
+    call("train", shop.log, "--items", shop.items, "--out", run, *KNN, *ODD, *CUTS[on], "--quiet")
+    asked = ("--on", on, "-k", 3, "-k", 5, "--metric", "ndcg@5", "--slice", "colour", "--seed", 4)
+    shown = ("--leaks", "report", "--show-users", "--examples", 1, "--no-html", "--out", out)
+    call("evaluate", run, *asked, *shown, "--quiet")
+    report = Report.from_json((out / "report.json").read_text())
+    with np.load(out / "places.npz") as kept:
+        places = dict(kept)
+
+    run.rename(tmp_path / "the first")
+    out.rename(tmp_path / "its report")
+    where = {"LOG": str(shop.log), "ITEMS": str(shop.items)}
+    for command in report.commands:
+        program, *words = shlex.split(command)
+        assert program == "recembed"
+        call(*(where.get(word, word) for word in words), "--quiet")
+
+    again = Report.from_json((out / "report.json").read_text())
+    assert again.models == report.models
+    assert (again.slices, again.examples) == (report.slices, report.examples)
+    assert again.commands == report.commands
+    assert again.setting["data"] == report.setting["data"]
+    with np.load(out / "places.npz") as kept:
+        assert all(np.array_equal(kept[name], places[name]) for name in places)
+
+
+def test_an_index_is_among_the_commands(call, copied, tmp_path):
+    run = copied("als")
+    call("index", run, "--trees", 7, "--seed", 3, "--quiet")
+    call("evaluate", run, "--index", "both", "--out", tmp_path / "r", "--no-html", "--quiet")
+    told = Report.from_json((tmp_path / "r" / "report.json").read_text()).commands
+    assert told[1] == f"recembed index '{run}' --trees 7 --seed 3"
+    assert "--index both" in told[2]
+    assert Run.open(run).facts["index"]["meta"]["trees"] == 7
