@@ -14,13 +14,24 @@ from recembed.report.document import Comparison
 def compared(
     values: Mapping[str, PerCase], resamples: Resamples, metric: str
 ) -> tuple[Comparison, ...]:
-    """All pairs, those of the best model first. values: name -> metric of each case, [n_cases]."""
+    """All pairs, those of the best model first. values: name -> metric of each case, [n_cases].
+
+    Models with the same value in every case (a model, and it through an index that misses nothing)
+    are one model: the others are compared with the first of them, which only shows up last.
+    """
     order = sorted(values, key=lambda name: -values[name].mean())
-    pairs = list(combinations(order, 2))
+    firsts: dict[bytes, str] = {}
+    twins = [
+        (first, name)
+        for name in order
+        if (first := firsts.setdefault(values[name].tobytes(), name)) != name
+    ]
+    pairs = list(combinations(firsts.values(), 2))
     ps = [
         permutation_test(values[better], values[other], resamples.clusters, seed=resamples.seed)
         for better, other in pairs
     ]
+    both = [*zip(pairs, ps, holm(np.array(ps)), strict=True), *((pair, 1.0, 1.0) for pair in twins)]
     return tuple(
         Comparison(
             metric,
@@ -30,5 +41,5 @@ def compared(
             p,
             float(corrected),
         )
-        for (better, other), p, corrected in zip(pairs, ps, holm(np.array(ps)), strict=True)
+        for (better, other), p, corrected in both
     )

@@ -36,7 +36,7 @@ DEFINITIONS = {
     "cases in each; it does not cover the spread of seeds",
     "comparison": "one model minus another, case by case, by the same bootstrap",
     "p": "two-sided permutation test: the signs of users' differences are flipped at random; "
-    "corrected for all pairs compared (Holm)",
+    "corrected for all pairs compared (Holm); models with the same value in every case are one",
 }
 
 
