@@ -1,12 +1,12 @@
 """Train and evaluate at points in time that roll towards the end of a log."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from recembed.pipeline.train import MODEL, check_seed, machine_of, may_repeat, r
 from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
 from recembed.protocols import Estimator
+from recembed.report.document import Report
 from recembed.run.folder import Run
 from recembed.run.whole import whole
 
@@ -217,11 +218,14 @@ def _measured(folder: Path, names: Sequence[str], part: Split, asked: Mapping[st
 
 
 def _reported(place: Path, names: Sequence[str], ks: list[int]) -> bool:
-    """Whether the report on these models is there, of lists so long."""
-    if not (place / "places.npz").is_file():  # it is written last
+    """Whether the report on these models is there, whole, of lists so long."""
+    if not is_zipfile(place / "places.npz"):  # it is written last
         return False
-    report = json.loads((place / "report.json").read_text(encoding="utf-8"))
-    return bool(report["ks"] == ks and {*report["models"]} == {*names})
+    try:
+        report = Report.from_json((place / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return list(report.ks) == ks and {*report.models} == {*names}
 
 
 def _hindsight(entries: Mapping[str, _Entry], data: Log) -> tuple[str, ...]:

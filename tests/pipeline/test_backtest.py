@@ -1,7 +1,9 @@
 """Points in time that roll through the shop's log, against what a hand would cut and count."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -125,6 +127,17 @@ def test_another_metric_is_told_of_the_same_runs(done, log, calls, tmp_path):
     report = evaluate([folder / "point-1" / m for m in MODELS], out=tmp_path, **PLAIN)
     assert found.points[0].models["item-knn"].mean == report.models["item-knn"]["ndcg@10"].mean
     assert [name for name, _ in calls] == []
+
+
+@pytest.mark.parametrize("name", ["report.json", "places.npz"])
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b""])
+def test_a_report_that_is_not_whole_is_made_again(done, log, calls, tmp_path, name, damage):
+    folder, found = done
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    file = copy / "point-2" / "report" / name
+    file.write_bytes(damage(file.read_bytes()))
+    assert backtest(log, copy, model=MODELS, **HOW) == found
+    assert calls == [("evaluate", "point-2/report")]
 
 
 def test_after_a_kill_the_same_call_goes_on(done, log, calls, tmp_path, monkeypatch):
