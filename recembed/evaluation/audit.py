@@ -73,7 +73,9 @@ def _trained_on(trained: Mapping[str, int], code: int, on: Part) -> Iterator[Fin
 
 def _chosen_on(tuned: Mapping[str, Mapping[str, Any]], split: Split, on: Part) -> Iterator[Finding]:
     """A setting knows of what the search saw: of the valid part, and of all that came before."""
-    now = {"test": str(split.test_rule), "split_seed": split.seed}
+    now: dict[str, Any] = {"test": str(split.test_rule)}
+    if split.test_rule.kind not in ("time", "given"):  # these draw nothing
+        now["split_seed"] = split.seed
     other = [name for name, cut in tuned.items() if {each: cut[each] for each in now} != now]
     if other and on == "test":
         text = (

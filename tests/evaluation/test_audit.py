@@ -317,6 +317,13 @@ def test_a_setting_that_was_searched_with_another_test_part_is_a_leak():
         assert "als" not in found.text
 
 
+def test_a_point_in_time_is_the_same_with_every_seed():
+    parts = split(log_of(DIARY), "time:0.2")
+    tuned = {"als": {"data": "x", "test": "time:0.2", "valid": "time:0.2", "split_seed": 1}}
+    found = audit(parts, "test", repeats=True, tuned=tuned)
+    assert not [each for each in found if each.name == "setting chosen on what is asked"]
+
+
 def test_a_setting_flatters_on_the_part_it_was_chosen_on():
     parts = split(log_of(DIARY), "last:1", "last:1")
     cut = {"data": "x", "test": "last:1", "valid": "last:1", "split_seed": 0}
