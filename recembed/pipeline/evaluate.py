@@ -92,7 +92,7 @@ def evaluate(
         ),
         progress=progress,
     )
-    firsts = {name: group[0] for name, group in rankers.items()}
+    firsts = {name: rankers[name][0] for name in report.ranking}
     report = replace(
         report,
         setting={**report.setting, "split": among.split.counts, **_runs(among)},

@@ -61,12 +61,10 @@ def results(report: Report) -> Iterator[Section]:
 def _verdict(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
     yield report.verdict
     if report.comparisons:
-        n = len(report.comparisons)
         yield (
             f"How sure: an interval holds what {LEVEL:.0%} of resamplings of the users give, and a "
             f"difference counts as real only if its interval excludes zero and a permutation test, "
-            f"corrected for {'the one pair' if n == 1 else f'all {n} pairs'} by Holm's method, "
-            f"gives p below {SURE}."
+            f"corrected for all pairs compared by Holm's method, gives p below {SURE}."
         )
     values = {name: report.models[name][report.metric] for name in models}
     told = "; ".join(f"{name} {shown(interval)}" for name, interval in values.items())
@@ -223,17 +221,18 @@ def _bias(bias: Bias | None, models: Mapping[str, Key]) -> Iterator[Block]:
 def _beyond(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
     """What lists are like, apart from hits; dots at the deciding k, tables at every k."""
     k = report.metric.split("@")[1]
-    has = {name for each in report.details.values() for name in each}
+    has = {name for model in models for name in (*report.details[model], *report.models[model])}
     tables, panels = [], []
     for at in sorted(report.ks, key=lambda each: str(each) != k):
         names = [f"{name}@{at}" for name in BEYOND if f"{name}@{at}" in has]
         if names:
-            tables.append(replace(_details(f"At {at}", names, report, models), folded=str(at) != k))
+            table = _details(f"Beyond at {at}", names, report, models)
+            tables.append(replace(table, folded=str(at) != k))
     for name in (f"{name}@{k}" for name in BEYOND):
         rows = [
-            (model, key, Interval(value, np.nan, np.nan))
+            (model, key, found if isinstance(found, Interval) else Interval(found, np.nan, np.nan))
             for model, key in models.items()
-            if (value := report.details[model].get(name)) is not None
+            if (found := _told(report, model, name)) is not None
         ]
         if rows:
             told = ", ".join(f"{model} {number(each.mean)}" for model, _, each in rows)
@@ -245,5 +244,12 @@ def _beyond(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
 
 
 def _details(title: str, names: list[str], report: Report, models: Mapping[str, Key]) -> Table:
-    rows = tuple((key, *map(report.details[name].get, names)) for name, key in models.items())
+    rows = tuple(
+        (key, *(_told(report, name, each) for each in names)) for name, key in models.items()
+    )
     return Table(title, ("model", *names), rows)
+
+
+def _told(report: Report, model: str, name: str) -> Interval | float | None:
+    """What is known of a model, as a mean over cases or in one number."""
+    return report.models[model].get(name, report.details[model].get(name))
