@@ -38,6 +38,7 @@ def audit(
     border = Border.of(split, on)
     found = [
         *_trained_on(trained or {}, split.code(on), on),
+        *_trained_apart(trained or {}),
         *_chosen_on(tuned or {}, split, on),
         *(each for check in CHECKS.get(border.rule.kind, ()) for each in check(border)),
         *duplicates(border, repeats),
@@ -69,6 +70,13 @@ def _trained_on(trained: Mapping[str, int], code: int, on: Part) -> Iterator[Fin
             f"{how})"
         )
         yield Finding("leak", "trained on what is asked", text)
+
+
+def _trained_apart(trained: Mapping[str, int]) -> Iterator[Finding]:
+    less = [name for name, below in trained.items() if below < max(trained.values())]
+    if less:
+        text = f"{first(less)} learned from fewer parts than the others: train all alike to compare"
+        yield Finding("note", "trained on different parts", text)
 
 
 def _chosen_on(tuned: Mapping[str, Mapping[str, Any]], split: Split, on: Part) -> Iterator[Finding]:

@@ -317,6 +317,19 @@ def test_a_setting_that_was_searched_with_another_test_part_is_a_leak():
         assert "als" not in found.text
 
 
+def test_models_that_saw_different_parts_are_told_apart():
+    parts = split(log_of(DIARY), "last:1", "last:1")
+
+    def told(**trained):
+        found = audit(parts, "test", repeats=True, trained=trained)
+        return [each for each in found if each.name == "trained on different parts"]
+
+    assert told(als=2, knn=2) == told(als=1) == told() == []
+    (found,) = told(als=2, knn=1, ease=1)
+    assert found.kind == "note"
+    assert found.text.startswith("'knn', 'ease' learned from fewer parts than the others")
+
+
 def test_a_point_in_time_is_the_same_with_every_seed():
     parts = split(log_of(DIARY), "time:0.2")
     tuned = {"als": {"data": "x", "test": "time:0.2", "valid": "time:0.2", "split_seed": 1}}
