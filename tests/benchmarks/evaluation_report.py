@@ -25,7 +25,7 @@ def measure(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:
     out = FOLDER / "report"
     took = seconds(
         lambda: evaluate(
-            [FOLDER / name for name in models], slice=["item:genres"], out=out, quiet=True
+            [FOLDER / name for name in models], slice=["item:categories"], out=out, quiet=True
         )
     )
     size = (out / "report.html").stat().st_size / MIB
