@@ -41,7 +41,8 @@ def popularity_place(events: NDArray[np.int64]) -> NDArray[np.float64]:
 def divisions(cases: Cases, log: Log, columns: Sequence[str] = ()) -> list[Division]:
     """The divisions that every report has, and one for each column named.
 
-    columns: "item:COLUMN", "user:COLUMN", or a COLUMN that only one of the tables has.
+    columns: "item:COLUMN", "user:COLUMN", or a COLUMN that only one of the tables has. A value that
+    a single user has (a mail address, say) is never told: it is one of the others.
 
     Raises: DataError if a table has no such column, or no case has a value in it.
     """
@@ -91,7 +92,7 @@ def _by_column(cases: Cases, log: Log, name: str) -> Division:
     assert table is not None
     rows = cases.targets.values if side == "item" else cases.owner
     try:
-        groups = _groups(table.column(column), rows)
+        groups = _groups(table.column(column), rows, private=side == "user")
     except pa.ArrowNotImplementedError as error:
         kind = table.column(column).type
         raise DataError(f"column {column!r} holds {kind}, no groups: slice by another") from error
@@ -119,36 +120,43 @@ def _table(log: Log, name: str) -> tuple[str, str]:
     raise DataError(f"no column {name!r} to slice by; there is {there}")
 
 
-def _groups(column: pa.ChunkedArray, rows: Rows) -> dict[str, Mask]:
+def _groups(column: pa.ChunkedArray, rows: Rows, *, private: bool) -> dict[str, Mask]:
+    """Groups of what the rows have in a column. private: no group is a single row's value."""
     values: Any = column.combine_chunks().take(pa.array(rows))
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_finite(values), values, None)
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         owner = np.asarray(pc.list_parent_indices(values), np.int64)
-        return _named(pc.list_flatten(values), owner, len(rows))
+        return _named(pc.list_flatten(values), owner, rows, private)
     if _numeric(values.type) and pc.count_distinct(values).as_py() > MOST:
         return _quarters(values)
-    return _named(values, np.arange(len(rows)), len(rows))
+    return _named(values, np.arange(len(rows)), rows, private)
 
 
 def _numeric(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _named(values: pa.Array, owner: NDArray[np.int64], n: int) -> dict[str, Mask]:
+def _named(
+    values: pa.Array, owner: NDArray[np.int64], rows: Rows, private: bool
+) -> dict[str, Mask]:
     """The most frequent values, the others together; what has no value is in no group."""
     there = np.asarray(values.is_valid())
     encoded = values.filter(pa.array(there)).dictionary_encode()
     codes, owner = np.asarray(encoded.indices), owner[there]
     names = [str(name) for name in encoded.dictionary.to_pylist()]
+    pairs = np.unique(np.stack([codes, rows[owner]]), axis=1)
+    shared = np.bincount(pairs[0], minlength=len(names)) >= (2 if private else 1)
     order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
-    most = len(order) if len(order) <= MOST else MOST - 1
-    groups = {names[code]: _mask(owner[codes == code], n) for code in order[:most]}
-    if len(order) > most:
-        label = f"{len(order) - most} others"
+    order = order[shared[order]]
+    chosen = order if len(names) <= MOST else order[: MOST - 1]
+    groups = {names[code]: _mask(owner[codes == code], len(rows)) for code in chosen}
+    rest = len(names) - len(chosen)
+    if rest:
+        label = f"{rest} others"
         while label in groups:
             label = f"all {label}"
-        groups[label] = _mask(owner[np.isin(codes, order[most:])], n)
+        groups[label] = _mask(owner[~np.isin(codes, chosen)], len(rows))
     return groups
 
 

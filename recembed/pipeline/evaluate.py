@@ -28,6 +28,8 @@ from recembed.report.plain import of_plain
 from recembed.run.folder import Run, writing
 from recembed.run.whole import whole
 
+EXAMPLES = 100  # a page of more would not be read, nor stay small
+
 
 def evaluate(
     runs: str | Path | Sequence[str | Path],
@@ -67,8 +69,8 @@ def evaluate(
         raise DataError(f"{len(folders)} runs need a folder for their report: name it (--out)")
     if index not in (None, "exact", "annoy", "both"):
         raise DataError(f"index is 'exact', 'annoy' or 'both', not {index!r}")
-    if examples < 0:
-        raise DataError(f"examples is a number of cases, at least 0, not {examples}")
+    if not 0 <= examples <= EXAMPLES:
+        raise DataError(f"examples is a number of cases from 0 to {EXAMPLES}, not {examples}")
     check_seed(seed)
     _check_folder(out)
     machine, progress = machine_of(threads, "auto"), Progress("quiet" if quiet else "auto")

@@ -110,10 +110,10 @@ def test_large_numbers_that_begin_alike_are_in_quarters_of_their_own():
 
 
 def test_what_is_no_number_is_in_no_group():
-    few = by_user([1.0, np.nan, 2.0, np.nan, np.inf, None])
+    few = by_user([1.0, np.nan, 2.0, np.nan, np.inf, None, 2.0, 1.0])
     assert {label: np.flatnonzero(mask).tolist() for label, mask in few.items()} == {
-        "1.0": [0],
-        "2.0": [2],
+        "1.0": [0, 7],
+        "2.0": [2, 6],
     }
     many = by_user([float(i) if i % 2 else np.nan for i in range(40)])
     assert list(many) == ["1 to 9", "11 to 19", "21 to 29", "31 to 39"]
@@ -121,9 +121,9 @@ def test_what_is_no_number_is_in_no_group():
 
 
 def test_a_value_that_is_called_others_keeps_its_group():
-    groups = by_user(["9 others"] * 6 + [f"c{i}" for i in range(19)])
+    groups = by_user(["9 others"] * 6 + [f"c{i}" for i in range(19)] * 2)
     assert groups["9 others"].sum() == 6
-    assert groups["all 9 others"].sum() == 9
+    assert groups["all 9 others"].sum() == 18
 
 
 def test_a_column_of_parts_is_refused():
@@ -132,17 +132,31 @@ def test_a_column_of_parts_is_refused():
 
 
 def test_rare_values_are_one_group():
-    n = 30
+    n = 48
     time = np.arange(2 * n)
     user = np.repeat(np.arange(n), 2)
     events = build(pa.array(user), pa.array(time % 2), sort_key=time, time=time, order="time")
-    city = ["big"] * 12 + [f"c{i}" for i in range(n - 12)]
+    city = ["big"] * 12 + [f"c{i}" for i in range(18)] * 2
     of = Log(events, None, Catalogue(events.users, pa.table({"city": city})))
     asked = cases(split(of, "last:1"))
     groups = next(each for each in divisions(asked, of, ["city"]) if each.by == "user city").groups
     assert len(groups) == 12
     assert next(iter(groups)) == "big"
-    assert groups["8 others"].sum() == 8
+    assert groups["8 others"].sum() == 16
+
+
+def test_what_a_single_user_has_is_never_told():
+    mails = [f"{name}@example.org" for name in "abcdef"]
+    _, found = divided(log(users={"mail": mails}), "mail")
+    assert {label: int(mask.sum()) for label, mask in found["user mail"].groups.items()} == {
+        "6 others": 6
+    }
+    _, found = divided(log(users={"town": ["x", "x", "y", "z", "x", "z"]}), "town")
+    assert {label: mask.tolist() for label, mask in found["user town"].groups.items()} == {
+        "x": [True, True, False, False, True, False],
+        "z": [False, False, False, True, False, True],
+        "1 others": [False, False, True, False, False, False],
+    }
 
 
 @pytest.mark.parametrize(
