@@ -97,9 +97,9 @@ class ALS:
             matrix = unit_matrix(log.interactions, self.unit)
             try:
                 model.fit(matrix, show_progress=False, callback=after)
+                return rounds.end(made)
             except (failed, np.linalg.LinAlgError) as error:
                 raise _unsolvable(self) from error
-        return rounds.end(made)
 
     def restore(
         self,

@@ -85,7 +85,8 @@ class BPR:
         )
 
         def made() -> FactorModel:
-            vectors = model.item_factors - model.item_factors[known].mean(axis=0)
+            with np.errstate(all="ignore"):  # on_axes tells of factors that are not finite
+                vectors = model.item_factors - model.item_factors[known].mean(axis=0)
             vectors[~known] = 0
             vectors[:, :-1] = on_axes(vectors[:, :-1])  # the last column is the bias
             return FactorModel(Embeddings(events.items, vectors, known), self, machine)
@@ -99,12 +100,12 @@ class BPR:
         with progress.task("BPR", self.iterations, "rounds") as task:
             try:
                 model.fit(matrix, show_progress=False, callback=after)
+                return rounds.end(made)
             except (failed, np.linalg.LinAlgError) as error:
                 raise DataError(
                     f"BPR diverged at learning_rate {self.learning_rate} and regularization "
                     f"{self.regularization}: set them lower"
                 ) from error
-        return rounds.end(made)
 
     def restore(
         self,

@@ -93,6 +93,18 @@ def test_least_squares_without_an_answer_say_what_to_change(log_of, one):
         ALS(dim=4, alpha=1e38).fit(log_of([[0]]), machine=one)
 
 
+def test_factors_that_end_up_infinite_are_told_too(planted, one, monkeypatch):
+    """implicit itself refuses NaN alone."""
+    theirs = implicit_module("implicit.cpu.als").AlternatingLeastSquares
+
+    def overflowing(self, matrix, **_):
+        self.item_factors = np.full((matrix.shape[1], self.factors), np.inf, np.float32)
+
+    monkeypatch.setattr(theirs, "fit", overflowing)
+    with pytest.raises(DataError, match="set regularization higher, or alpha lower"):
+        ALS(dim=4).fit(planted.log, machine=one)
+
+
 def test_a_user_without_an_answer_says_what_to_change(log_of, one):
     log = log_of([[0, 1], [1, 2]])
     model = ALS(dim=2, iterations=1).fit(log, machine=one)

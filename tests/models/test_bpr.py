@@ -7,6 +7,7 @@ import pytest
 
 from recembed.errors import DataError
 from recembed.models.bpr import BPR
+from recembed.models.implicit_door import implicit_module
 from recembed.training.recency import Recency
 
 
@@ -65,6 +66,18 @@ def test_training_that_diverges_says_what_to_change(planted, one, validate):
 def test_a_decay_that_diverges_is_told_as_such(planted, one):
     with pytest.raises(DataError, match=r"diverged .* regularization 1000000\.0: set them lower"):
         BPR(dim=8, regularization=1e6, iterations=3).fit(planted.log, machine=one)
+
+
+def test_factors_that_end_up_infinite_are_told_as_divergence(planted, one, monkeypatch):
+    """implicit itself refuses NaN alone."""
+    theirs = implicit_module("implicit.cpu.bpr").BayesianPersonalizedRanking
+
+    def overflowing(self, matrix, **_):
+        self.item_factors = np.full((matrix.shape[1], self.factors + 1), np.inf, np.float32)
+
+    monkeypatch.setattr(theirs, "fit", overflowing)
+    with pytest.raises(DataError, match=r"BPR diverged at learning_rate 0\.02 .*: set them lower"):
+        BPR(dim=8).fit(planted.log, machine=one)
 
 
 def test_one_item_and_more_factors_than_items_stay_finite(log_of, one):
