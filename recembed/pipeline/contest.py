@@ -70,7 +70,7 @@ def contest(runs: str | Path | Sequence[str | Path], on: Part, leaks: Leaks) -> 
         split,
         on,
         repeats=bool(facts["repeats"]),
-        trained={name: max(run.facts["trained"] for run in group) for name, group in named.items()},
+        trained={name: group[0].facts["trained"] for name, group in named.items()},
         features={name: _features(group[0]) for name, group in named.items()},
         tuned={
             name: group[0].facts["tuned"]
@@ -146,8 +146,8 @@ def _named(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def _twins(group: list[Run], run: Run) -> bool:
-    one = group[0].facts
-    same = all(one[name] == run.facts[name] for name in ("model", "setting", "trained"))
+    one, alike = group[0].facts, ("model", "setting", "trained", "tuned")
+    same = all(one.get(name) == run.facts.get(name) for name in alike)
     return same and run.facts["seed"] not in [each.facts["seed"] for each in group]
 
 

@@ -215,6 +215,19 @@ def test_a_run_whose_setting_saw_its_test_part_is_not_evaluated_without_a_word(
     assert "Let pass: 1 leak that the audit found." in said.out
 
 
+def test_a_searched_setting_is_audited_behind_an_equal_one_that_was_not_searched(
+    shop, call, refused, tmp_path
+):
+    data = read_log(shop.log).interactions.fingerprint()
+    tuned(model="popularity", set={}, data=data, test="last:2").write(tmp_path / "best.json")
+    how = ("--test", "last:1", "--quiet")
+    call("train", shop.log, "--model", "popularity", *how, "--out", tmp_path / "plain")
+    settings = ("--settings", tmp_path / "best.json", "--seed", 1)
+    call("train", shop.log, *settings, *how, "--out", tmp_path / "tuned")
+    both = (tmp_path / "plain", tmp_path / "tuned", "--out", tmp_path / "report")
+    assert "setting chosen on what is asked" in refused("evaluate", *both, "--no-html", "--quiet")
+
+
 def test_settings_of_another_model_are_refused(shop, refused, tmp_path):
     tuned().write(tmp_path / "best.json")
     command = ("train", shop.log, "--settings", tmp_path / "best.json", "--model", "repeat")
