@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +10,12 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from recembed.arrays import PerCase
+from recembed.arrays import PerCase, Rows
 from recembed.data.files import Source
 from recembed.data.log import Log
 from recembed.data.split import Split, split
 from recembed.errors import DataError, RunError, first
-from recembed.evaluation.cases import Cases, cases
+from recembed.evaluation.cases import cases
 from recembed.evaluation.comparisons import compared
 from recembed.metrics.accuracy import METRICS
 from recembed.metrics.intervals import Resamples
@@ -102,7 +102,7 @@ def backtest(
                 train(data, folder / name, **how, **common)
         windows.append(_measured(folder, tuple(entries), part, asked))
         progress.say(f"point {i} of {points}: {part.stated('test')}")
-    found = _together(windows, window, metric, _hindsight(entries, data))
+    found = _together(windows, window, metric, _hindsight(entries, data), seed)
     for ext, text in (("json", found.to_json()), ("md", found.to_markdown())):
         with whole(Path(out) / f"backtest.{ext}") as beside:
             beside.write_text(text, encoding="utf-8")
@@ -120,18 +120,17 @@ class _Entry:
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A point's cases, and the metric of each by model, [n_cases]."""
+    """The user row of each of a point's cases, and the metric of each by model, [n_cases]."""
 
     rule: str
-    cases: Cases
+    owner: Rows
     values: Mapping[str, PerCase]
 
-    def point(self) -> Point:
-        """What it comes to."""
-        resamples = Resamples(self.cases.owner, seed=self.cases.seed)
+    def point(self, resamples: Resamples) -> Point:
+        """What it comes to; resamples: of its cases."""
         intervals = resamples.intervals(list(self.values.values()))
         models = dict(zip(self.values, intervals, strict=True))
-        return Point(self.rule, len(self.cases), len(np.unique(self.cases.owner)), models)
+        return Point(self.rule, len(self.owner), len(np.unique(self.owner)), models)
 
 
 def _check(metric: str, ks: Sequence[int]) -> None:
@@ -214,7 +213,7 @@ def _measured(folder: Path, names: Sequence[str], part: Split, asked: Mapping[st
             above, tied = (kept[f"{model}/0/{what}"] for what in ("above", "tied"))
             places = Places(found.targets.offsets, above, tied, max(ks))
             values[model] = METRICS[name](places, min(k, found.n_items))
-    return _Window(part.stated("test"), found, values)
+    return _Window(part.stated("test"), found.owner, values)
 
 
 def _reported(place: Path, names: Sequence[str], ks: list[int]) -> bool:
@@ -241,15 +240,15 @@ def _hindsight(entries: Mapping[str, _Entry], data: Log) -> tuple[str, ...]:
 
 
 def _together(
-    windows: Sequence[_Window], window: str, metric: str, notes: tuple[str, ...]
+    windows: Sequence[_Window], window: str, metric: str, notes: tuple[str, ...], seed: int
 ) -> Backtest:
     """All cases of all points as one evaluation, whose clusters are users across points."""
     names = windows[0].values
     values = {name: np.concatenate([each.values[name] for each in windows]) for name in names}
-    owner = np.concatenate([each.cases.owner for each in windows])
-    whole = _Window("", replace(windows[0].cases, owner=owner), values)
-    resamples = Resamples(owner, seed=whole.cases.seed)
-    points, every = tuple(each.point() for each in windows), whole.point()
+    owner = np.concatenate([each.owner for each in windows])
+    resamples = Resamples(owner, seed=seed)
+    every = _Window("", owner, values).point(resamples)
+    points = tuple(each.point(Resamples(each.owner, seed=seed)) for each in windows)
     return Backtest(
         metric=metric,
         window=window,

@@ -33,7 +33,8 @@ class Tuned:
     def write(self, path: Path) -> None:
         """As JSON, whole or not at all."""
         with whole(path) as beside:
-            beside.write_text(json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n")
+            text = json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n"
+            beside.write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, path: str | Path) -> "Tuned":
