@@ -18,6 +18,8 @@ from recembed.metrics.places import Places, holds, places_of
 from recembed.progress import Progress
 from recembed.protocols import Ranker, TopK
 
+LISTED = 64  # bytes of a place of a list while it is measured
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -64,10 +66,6 @@ class Yardsticks:
         assert self.vectors is not None
         return unit(self.vectors.vectors)
 
-    def bytes_per_case(self, k: int) -> int:
-        """Scratch space that a list of k items needs."""
-        return k * (64 if self.vectors is None else 64 + 4 * self.vectors.dim)
-
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -92,15 +90,17 @@ def ask(
 ) -> Answers:
     """The answers to all cases; at no time more than `measure.memory` bytes of lists and histories.
 
+    yardsticks: None where nothing beside accuracy is asked for.
+
     Raises: DataError if a list breaks the ranker's promise.
     """
-    ks, yardsticks = measure.ks, yardsticks or Yardsticks(cases.events)
-    n, n_items, depth = len(cases), cases.n_items, max(ks)
+    ks, n, n_items = measure.ks, len(cases), cases.n_items
+    depth = max(ks)
     counts = {k: np.zeros(n_items, np.int64) for k in ks}
     above, tied, beside = [], [], dict[str, list[PerCase]]()
     level = np.empty(n, np.int32)
     seconds = 0.0
-    per_case = yardsticks.bytes_per_case(depth) + cases.bytes_per_history
+    per_case = LISTED * depth + cases.bytes_per_history
     with progress.task(f"evaluate {name}", n, "cases") as task:
         for block in blocks(n, per_case, measure.memory // 4):
             question = _Question(ranker, cases, block, measure.repeats)
@@ -115,7 +115,8 @@ def ask(
             for k in ks:
                 rows = top.rows[:, :k]
                 counts[k] += np.bincount(rows[rows >= 0], minlength=n_items)
-                for what, values in yardsticks.values(rows, question.histories.events).items():
+                worth = yardsticks.values(rows, question.histories.events) if yardsticks else {}
+                for what, values in worth.items():
                     beside.setdefault(f"{what}@{k}", []).append(values)
             task.advance(block.stop - block.start)
     told = level[level >= 0]

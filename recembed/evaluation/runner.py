@@ -44,7 +44,8 @@ def evaluate(
     """Metrics of each ranker at each k, with intervals over users.
 
     rankers: by name; several under one name are one model trained with several seeds, whose values
-    are averaged case by case. divisions: groups of cases or targets to look at apart.
+    are averaged case by case. divisions: groups of cases or targets to look at apart. yardsticks:
+    the training events of the cases unless more is known of items.
 
     Raises: DataError if there are no cases or rankers, a k is below 1, a metric is unknown, or a
     ranker breaks its promise (wrong shape, an excluded item, an item twice).
@@ -54,6 +55,7 @@ def evaluate(
     ks, notes = _places(measure.ks, cases.n_items)
     metric = _deciding(measure.metric, ks, cases.n_items)
     measure = replace(measure, ks=ks)
+    yardsticks = yardsticks or Yardsticks(cases.events)
     resamples = Resamples(cases.owner, seed=cases.seed)
     found = {
         name: _measured(

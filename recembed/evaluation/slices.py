@@ -86,36 +86,34 @@ def _warmth(cases: Cases) -> Division:
 
 
 def _by_column(cases: Cases, log: Log, name: str) -> Division:
-    side, column = _table(log, name)
+    side, column, values = _column(log, name)
     of: Literal["cases", "targets"] = "targets" if side == "item" else "cases"
-    table = log.items if side == "item" else log.users
-    assert table is not None
     rows = cases.targets.values if side == "item" else cases.owner
     try:
-        groups = _groups(table.column(column), rows, private=side == "user")
+        groups = _groups(values, rows, private=side == "user")
     except pa.ArrowNotImplementedError as error:
-        kind = table.column(column).type
+        kind = values.type
         raise DataError(f"column {column!r} holds {kind}, no groups: slice by another") from error
     if not groups:
         raise DataError(f"no {of[:-1]} has a value in column {column!r}: name another to slice by")
     return Division(f"{side} {column}", of, groups)
 
 
-def _table(log: Log, name: str) -> tuple[str, str]:
-    """Which table has the column, and its name there."""
-    tables: dict[str, Catalogue | None] = {"item": log.items, "user": log.users}
+def _column(log: Log, name: str) -> tuple[str, str, pa.ChunkedArray]:
+    """Which table has the column, its name there, and its values."""
+    both: dict[str, Catalogue | None] = {"item": log.items, "user": log.users}
+    tables = {one: table.table for one, table in both.items() if table}
     side, colon, column = name.partition(":")
-    if colon and side in tables:
-        tables = {side: tables[side]}
+    if colon and side in both:
+        tables = {one: table for one, table in tables.items() if one == side}
     else:
         column = name
-    has = {one: table.table.column_names if table else [] for one, table in tables.items()}
-    found = [one for one, names in has.items() if column in names]
+    found = [one for one, table in tables.items() if column in table.column_names]
     if len(found) == 1:
-        return found[0], column
+        return found[0], column, tables[found[0]].column(column)
     if found:
         raise DataError(f"both tables have a column {column!r}: say item:{column} or user:{column}")
-    known = [f"{one}:{each}" for one, names in has.items() for each in names]
+    known = [f"{one}:{each}" for one, table in tables.items() for each in table.column_names]
     there = ", ".join(known) or "no table of items or users"
     raise DataError(f"no column {name!r} to slice by; there is {there}")
 

@@ -6,10 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from recembed.arrays import Mask
 from recembed.data.log import Log
 from recembed.data.split import VALID, Split
 from recembed.errors import DataError
-from recembed.evaluation.answers import Measure, Yardsticks, ask
+from recembed.evaluation.answers import Measure, ask
 from recembed.evaluation.cases import Cases, cases
 from recembed.metrics.accuracy import METRICS
 from recembed.metrics.names import metric_at
@@ -54,8 +55,7 @@ class Objective:
         name, k = metric_at(self.metric)
         k = min(k, self.cases.n_items)
         measure = Measure(self.repeats, (k,), memory=self.machine.memory)
-        yardsticks = Yardsticks(self.cases.events)
-        answers = ask("model", self._ranker(model), self.cases, measure, yardsticks, QUIET)
+        answers = ask("model", self._ranker(model), self.cases, measure, None, QUIET)
         return float(METRICS[name](answers.places, k).mean())
 
     def _ranker(self, model: Fitted) -> Ranker:
@@ -93,5 +93,5 @@ def sampled(parts: Split, share: float, seed: int) -> tuple[Split, float]:
     return _only(parts, np.isin(owner, np.concatenate(chosen))), n / len(asked)
 
 
-def _only(parts: Split, mask: np.ndarray) -> Split:
+def _only(parts: Split, mask: Mask) -> Split:
     return replace(parts, log=parts.log.keep(mask), part=parts.part[mask])
