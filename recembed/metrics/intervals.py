@@ -121,12 +121,3 @@ class Resamples:
         """Where `level` of the resampled means lie; nan is a resample without a case."""
         low, high = np.quantile(resampled[~np.isnan(resampled)], self.ends)
         return float(low), float(high)
-
-
-def paired_difference(
-    a: PerCase, b: PerCase, clusters: NDArray[np.integer], *, seed: int
-) -> Interval:
-    """Mean of a - b over the same cases, with its interval: both see the same resamples."""
-    if a.shape != b.shape:
-        raise DataError(f"paired values must be of the same cases, not {a.shape} and {b.shape}")
-    return Resamples(clusters, seed=seed).interval(a - b)

@@ -33,7 +33,7 @@ from benchmarks.harness import Bar, at_least, at_most, say
 from benchmarks.skipgram_evidence import Made, lacking, read, stem, write
 from benchmarks.skipgram_peer import same
 from recembed.arrays import Rows
-from recembed.metrics.intervals import paired_difference
+from recembed.metrics.intervals import Resamples
 
 SEEDS = (0, 1, 2)
 SYSTEMS = ("recembed", "gensim")
@@ -90,7 +90,7 @@ def against_gensim(found: Mapping[tuple[str, str], list[Made]]) -> Figures:
     figures, bars = {}, []
     for data in ("ml1m", "beauty"):
         ours, theirs = (seeds_mean(found[f"equal-{data}", each], items.hits) for each in SYSTEMS)
-        gap = paired_difference(ours, theirs, np.arange(len(ours)), seed=0)
+        gap = Resamples(np.arange(len(ours)), seed=0).interval(ours - theirs)
         figures |= {
             f"recall10_recembed_{data}": float(ours.mean()),
             f"recall10_gensim_{data}": float(theirs.mean()),
