@@ -17,6 +17,7 @@ from recembed.errors import DataError
 
 Order: TypeAlias = Literal["time", "position"] | None
 PARTS = {"train": 0, "valid": 1, "test": 2}  # the codes of a log's parts
+HABIT = 0.05  # share of repeated events from which on people repeat themselves by habit
 
 
 @dataclass(frozen=True, eq=False)

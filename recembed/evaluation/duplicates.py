@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed.arrays import Mask, run_starts
+from recembed.data.interactions import HABIT
 from recembed.evaluation.border import Border
 from recembed.report.document import Finding
 
-HABIT, RARE = 0.05, 0.01  # shares of repeats that are a habit (as `train` has it), or next to none
+RARE = 0.01  # share of repeats that is next to none
 
 
 def duplicates(border: Border, repeats: bool) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from recembed.data.columns import Columns
 from recembed.data.files import Source
-from recembed.data.interactions import Interactions
+from recembed.data.interactions import HABIT, Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.split import LATER, TEST, VALID, Split, split
@@ -27,7 +27,6 @@ from recembed.settings import as_dict, change
 MODEL = "item2vec"
 EVERYTHING = LATER + 1
 SEEDS = 1 << 32  # NumPy's older generators, which implicit draws from, take no more
-REPEATS = 0.05  # logs with a larger share of repeated events are habits: seen items may come back
 
 
 def train(
@@ -210,7 +209,7 @@ def may_repeat(events: Interactions, seen: Literal["auto", "allow", "exclude"]) 
     """Whether items of a history may be listed again."""
     if seen not in ("auto", "allow", "exclude"):
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
-    return events.repeat_rate() >= REPEATS if seen == "auto" else seen == "allow"
+    return events.repeat_rate() >= HABIT if seen == "auto" else seen == "allow"
 
 
 def _searched(tuned: Tuned) -> dict[str, Any]:
