@@ -66,7 +66,8 @@ class Columns:
             position=find("position", self.position, there, source) if guess else None,
             weight=_named("weight", self.weight, there, source),
             group=_named("group", self.group, there, source),
-            part=_named("part", self.part, there, source) or _there(FILE_PART, there),
+            part=_named("part", self.part, there, source)
+            or (FILE_PART if FILE_PART in there else None),
         )
 
     def read(self) -> list[str]:
@@ -108,10 +109,6 @@ def _named(role: str, name: str | None, there: Sequence[str], source: str) -> st
     if name is not None and name not in there:
         raise DataError(f"{source} has no column {name!r} for {role}; {_has(there, role)}")
     return name
-
-
-def _there(name: str, there: Sequence[str]) -> str | None:
-    return name if name in there else None
 
 
 def _has(there: Sequence[str], role: str) -> str:

@@ -13,7 +13,7 @@ from recembed.arrays import Mask, Vectors, blocks
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.errors import MissingExtra, RunError
-from recembed.protocols import Machine, TopK
+from recembed.protocols import THIS_MACHINE, Machine, TopK
 from recembed.search.candidates import Candidates, Filter, fingerprint
 from recembed.search.exact import ExactIndex
 from recembed.search.mips import augment, augment_queries
@@ -82,7 +82,7 @@ class AnnoyIndex:
         meta: Mapping[str, Any],
         embeddings: Embeddings,
         search_k: int,
-        machine: Machine = Machine(),  # noqa: B008
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         """search_k: items that Annoy looks at for a query without filters.
 

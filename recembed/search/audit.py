@@ -12,7 +12,7 @@ from recembed.arrays import Vectors
 from recembed.data.embeddings import Embeddings
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
-from recembed.protocols import Index, Machine, TopK
+from recembed.protocols import THIS_MACHINE, Index, Machine, TopK
 from recembed.search.annoy import METRICS, AnnoyIndex, build_annoy
 from recembed.search.exact import ExactIndex
 from recembed.seed import rng
@@ -107,7 +107,7 @@ def best_annoy(
     folder: Path,
     tuning: AnnoyTuning = AnnoyTuning(),
     *,
-    machine: Machine = Machine(),  # noqa: B008
+    machine: Machine = THIS_MACHINE,
     progress: Progress = QUIET,
 ) -> tuple[Path, dict[str, Any], int, Audit, list[dict[str, Any]]]:
     """Build an index for each metric in `folder` and keep the one that suits these user queries.

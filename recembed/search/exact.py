@@ -1,6 +1,6 @@
 """Exact search: every item is scored, so its answers are the truth that others are audited by."""
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from recembed.arrays import Mask, Vectors, blocks
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
-from recembed.protocols import Machine, TopK
+from recembed.protocols import THIS_MACHINE, Machine, TopK
 from recembed.search.batch import Batch
 from recembed.search.candidates import Candidates, Filter, lengths
 from recembed.search.products import bfloat16_product, float32_product
@@ -47,12 +47,10 @@ class ExactIndex:
     processor multiplies bfloat16 (AVX-512 BF16, AMX); elsewhere it is many times slower.
     """
 
-    many: ClassVar[int] = MANY
-
     def __init__(
         self,
         embeddings: Embeddings,
-        machine: Machine = Machine(),  # noqa: B008
+        machine: Machine = THIS_MACHINE,
         precision: Precision = "float32",
     ) -> None:
         self.candidates = Candidates.of(embeddings)
@@ -109,7 +107,7 @@ class ExactIndex:
         """Scores all candidates; a mask `allow` is over places here."""
         if not len(candidates):
             return empty_top(len(queries), k)
-        if len(queries) < self.many or isinstance(allow, Sequences):
+        if len(queries) < MANY or isinstance(allow, Sequences):
             return self._few(candidates, queries, k, exclude, allow)
         top = self._batch(candidates, queries, k, exclude, allow).search(k, self.machine)
         left = np.flatnonzero(top.tied < 0)
