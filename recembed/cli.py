@@ -45,7 +45,9 @@ def cli() -> None:
 @click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
 @click.option("--model", default=None, help="See `recembed models` [item2vec, or the settings'].")
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
-@click.option("--settings", type=click.Path(), default=None, help="What `recembed tune` found.")
+@click.option(
+    "--settings", type=click.Path(), default=None, help="The best.json of `recembed tune`."
+)
 @click.option("--test", type=RULE, default="auto", show_default=True, help="What is held out.")
 @click.option("--valid", type=RULE, default=None, help="What is held out for choosing settings.")
 @click.option("--tune", is_flag=True, help="Train without the valid part, to evaluate on it.")
@@ -91,12 +93,16 @@ def index(**options: Any) -> None:
 @cli.command()
 @run
 @click.option("--user", multiple=True, help="A user id; may be given again.")
-@click.option("--history", multiple=True, help="Item ids of somebody new, oldest first.")
-@click.option("--basket", multiple=True, help="Item ids that the users hold right now.")
+@click.option(
+    "--history", multiple=True, help="An item id of somebody new; again for the next, newer one."
+)
+@click.option(
+    "--basket", multiple=True, help="An item id that the users hold now; may be given again."
+)
 @number
 @seen
-@click.option("--allow", multiple=True, help="Recommend only these items.")
-@click.option("--exclude", multiple=True, help="Never recommend these items.")
+@click.option("--allow", multiple=True, help="Recommend only this item; may be given again.")
+@click.option("--exclude", multiple=True, help="Never recommend this item; may be given again.")
 @choice("--index", "exact|annoy", None, "[the run's]")
 def recommend(run: str, **options: Any) -> None:
     """Recommend items of RUN for users, or for a history; one JSON line each."""

@@ -31,10 +31,15 @@ from recembed.options import (
 @click.option("--model", default="item2vec", show_default=True, help="See `recembed models`.")
 @click.option("--trials", default=30, show_default=True, help="Settings to try, earlier ones too.")
 @click.option("--timeout", type=float, default=None, help="Begin no trial after so many seconds.")
-@click.option("--metric", default="ndcg@10", show_default=True, help="What is to be high.")
-@click.option("--sample", default=0.1, show_default=True, help="Share of the users in trials.")
+@click.option("--metric", default="ndcg@10", show_default=True, help="What to maximize.")
+@click.option(
+    "--sample",
+    default=0.1,
+    show_default=True,
+    help="Share of the users in trials, but 1,000 at least.",
+)
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter that is fixed.")
-@click.option("--space", type=PAIR, multiple=True, help="Where to search one: see below.")
+@click.option("--space", type=PAIR, multiple=True, help="Where to search one: see above.")
 @click.option("--test", type=RULE, default="auto", show_default=True, help="What is left alone.")
 @click.option("--valid", type=RULE, default="auto", show_default=True, help="What decides.")
 @reading
@@ -68,12 +73,14 @@ def tune(
 @click.option("--metric", default=None, help="The one that decides, ndcg@10 say [recall].")
 @part
 @indices
-@click.option("--slice", multiple=True, help="A column to look at apart; may be given again.")
+@click.option(
+    "--slice", multiple=True, help="Also by this column: category, user:age; may be given again."
+)
 @click.option("--category", default=None, help="The item column of diversity and the map.")
 @leaks
 @click.option("--examples", default=5, show_default=True, help="Cases shown with all lists.")
 @click.option("--show-users", is_flag=True, help="Show the ids of users in examples.")
-@click.option("--html/--no-html", default=True, show_default=True, help="Write a page, too.")
+@click.option("--html/--no-html", default=True, show_default=True, help="Write report.html, too.")
 @click.option("--out", type=click.Path(), default=None, help="Folder for the report [the run].")
 @seed
 @threads
@@ -108,9 +115,14 @@ def compare(**options: Any) -> None:
 @click.command()
 @click.argument("log")
 @click.option("--out", required=True, type=click.Path(), help="The folder of all points.")
-@click.option("--model", multiple=True, help="May be given again [item2vec].")
-@click.option("--set", type=PAIR, multiple=True, help="A hyperparameter of the one model.")
-@click.option("--settings", type=click.Path(), multiple=True, help="What `recembed tune` found.")
+@click.option("--model", multiple=True, help="May be given again [item2vec, if no settings].")
+@click.option("--set", type=PAIR, multiple=True, help="A hyperparameter, where --model is one.")
+@click.option(
+    "--settings",
+    type=click.Path(),
+    multiple=True,
+    help="A best.json of `recembed tune`: one more model.",
+)
 @click.option("--points", default=4, show_default=True, help="How many windows.")
 @click.option("--window", default="7d", show_default=True, help="How long each is: 12h, 7d, 2w.")
 @click.option("--metric", default="recall@10", show_default=True, help="The one that decides.")

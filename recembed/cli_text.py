@@ -23,7 +23,7 @@ def text() -> None:
 @text.command("train-words")
 @click.argument("corpus", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
-@click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
+@click.option("--set", type=PAIR, multiple=True, help="See `recembed models word-vectors`.")
 @seed
 @threads
 @checkpoint
