@@ -65,6 +65,16 @@ def blocks(n: int, bytes_per_row: int, memory: int) -> Iterator[slice]:
         yield slice(start, min(n, start + step))
 
 
+def blocks_of(sizes: NDArray[np.int64], memory: int) -> Iterator[slice]:
+    """Slices of at least one row that cover all, whose `sizes` [n] add up to `memory` at most."""
+    offsets, start = offsets_of(sizes), 0
+    while start < len(sizes):
+        full = int(np.searchsorted(offsets, offsets[start] + memory, side="right")) - 1
+        stop = max(start + 1, full)
+        yield slice(start, stop)
+        start = stop
+
+
 def unit(vectors: Vectors) -> Vectors:
     """Vectors [n, dim] of length 1; zeros stay zeros."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recembed.arrays import RADIX, blocks, offsets_of, ranges, run_starts, stable_order
+from recembed.arrays import RADIX, blocks, blocks_of, offsets_of, ranges, run_starts, stable_order
 
 keys = st.integers(0, 3) | st.integers(0, 2**62) | st.sampled_from([RADIX - 1, RADIX, 2**32])
 
@@ -59,3 +59,13 @@ def test_blocks_cover_all_rows_once_and_keep_to_the_memory(n, bytes_per_row, mem
     if bytes_per_row and parts:
         full = parts[0].stop - parts[0].start
         assert full == n or (full + 1) * bytes_per_row > memory
+
+
+@given(st.lists(st.integers(0, 50)), st.integers(0, 200))
+def test_blocks_of_rows_of_all_sizes_are_as_long_as_the_memory_lets_them(sizes, memory):
+    parts = list(blocks_of(np.array(sizes, np.int64), memory))
+    assert [at for part in parts for at in range(part.start, part.stop)] == [*range(len(sizes))]
+    for part in parts:
+        assert part.stop == part.start + 1 or sum(sizes[part]) <= memory
+        longer = sizes[part.start : part.stop + 1]
+        assert part.stop == len(sizes) or sum(longer) > memory

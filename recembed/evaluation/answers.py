@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import PerCase, Rows, Vectors, blocks, unit
+from recembed.arrays import PerCase, Rows, Vectors, blocks_of, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
@@ -100,9 +100,9 @@ def ask(
     above, tied, beside = [], [], dict[str, list[PerCase]]()
     level = np.empty(n, np.int32)
     seconds = 0.0
-    per_case = LISTED * depth + cases.bytes_per_history
+    sizes = LISTED * depth + cases.history_bytes
     with progress.task(f"evaluate {name}", n, "cases") as task:
-        for block in blocks(n, per_case, measure.memory // 4):
+        for block in blocks_of(sizes, measure.memory // 4):
             question = _Question(ranker, cases, block, measure.repeats)
             begin = time.perf_counter()
             top = question.top_k(depth)

@@ -68,9 +68,9 @@ class Cases:
         return self.source.n_items
 
     @property
-    def bytes_per_history(self) -> int:
-        """What an average history takes while it is built and asked about."""
-        return COLUMNS * int(np.ceil(self.history_sizes.mean())) if len(self) else 0
+    def history_bytes(self) -> NDArray[np.int64]:
+        """What each history takes while it is built and asked about, [n_cases]."""
+        return COLUMNS * self.history_sizes
 
     def histories(self, at: At = None) -> Interactions:
         """The histories of the cases `at`, None: of all; a "user" is the number of a case.

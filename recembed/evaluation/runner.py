@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed import __version__
-from recembed.arrays import PerCase, blocks, offsets_of
+from recembed.arrays import PerCase, blocks_of, offsets_of
 from recembed.errors import DataError, first
 from recembed.evaluation.answers import Answers, Measure, Yardsticks, ask
 from recembed.evaluation.cases import Cases
@@ -166,7 +166,7 @@ def _deciding(metric: str | None, ks: Sequence[int], n_items: int) -> str:
 def _barred(cases: Cases, measure: Measure) -> int:
     """Targets that stand among their own case's excluded items."""
     found, n_items = 0, cases.n_items
-    for block in blocks(len(cases), cases.bytes_per_history, measure.memory // 4):
+    for block in blocks_of(cases.history_bytes, measure.memory // 4):
         at = np.arange(block.start, block.stop)
         targets, exclude = cases.targets.take(at), cases.exclude(measure.repeats, at)
         wanted = targets.owners().astype(np.int64) * n_items + targets.values
