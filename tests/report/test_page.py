@@ -222,6 +222,12 @@ def test_a_leak_is_in_the_verdict_and_in_the_audit(report):
     assert "12 test events are older than the newest they follow" in text
 
 
+def test_one_row_is_no_rows(report, page):
+    one = Page(html(replace(report, slices=report.slices[:1]))).text
+    assert "By history length (1 row)" in one
+    assert "By history length (4 rows)" in page.text
+
+
 def test_pairs_tell_their_probabilities(report):
     pair = Comparison("recall@10", "item2vec", "ease", Interval(0.01, -0.01, 0.02), 0.2, NAN)
     made = Page(html(replace(report, comparisons=(pair,)))).text
