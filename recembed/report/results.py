@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,7 @@ def results(report: Report) -> Iterator[Section]:
 
 def _verdict(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
     yield report.verdict
+    yield from _held_out(report.setting)
     if report.comparisons:
         yield (
             f"How sure: an interval holds what {LEVEL:.0%} of resamplings of the users give, and a "
@@ -81,6 +83,17 @@ def _verdict(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
         folded=True,
     )
     yield Figure((panel,), (table,), wide=True)
+
+
+def _held_out(setting: Mapping[str, Any]) -> Iterator[Block]:
+    """What was asked: the part, the rule that cut it, and where it begins and ends in time."""
+    on = setting.get("evaluated_on", "test")
+    rule, moments = setting.get(f"{on}_rule"), setting.get("moments", {})
+    if rule is None:
+        return
+    ends = ((word, moments.get(f"{on}_{word}")) for word in ("from", "until"))
+    when = "".join(f" {word} {np.datetime64(at, 's')}Z" for word, at in ends if at is not None)
+    yield f"What was asked: the {on} part, held out by {rule}{',' if when else ''}{when}."
 
 
 def _tables(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
@@ -161,7 +174,10 @@ def _curve_table(curve: Curve, models: Mapping[str, Key]) -> Table:
 
 
 def _slices(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
-    yield f"{report.metric} over some of the cases, or over some of their targets."
+    yield (
+        f"{report.metric} over some of the cases, or over some of their targets; "
+        "in brackets: how many cases."
+    )
     panels, tables = [], []
     for by, group in groupby(report.slices, lambda each: each.by):
         parts = [replace(each, label=short(each.label, LABEL)) for each in group]

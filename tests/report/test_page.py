@@ -222,6 +222,19 @@ def test_a_leak_is_in_the_verdict_and_in_the_audit(report):
     assert "12 test events are older than the newest they follow" in text
 
 
+def test_the_verdict_says_what_was_asked_and_when_it_begins_and_ends(report):
+    moments = {"test_from": 86_400, "valid_from": 60, "valid_until": 86_400}
+    rules = {"test_rule": "time:-1d", "valid_rule": "time:-2d..-1d", "moments": moments}
+    asked = {
+        "test": "the test part, held out by time:-1d, from 1970-01-02T00:00:00Z.",
+        "valid": "the valid part, held out by time:-2d..-1d, from 1970-01-01T00:01:00Z "
+        "until 1970-01-02T00:00:00Z.",
+    }
+    for on, told in asked.items():
+        text = Page(html(replace(report, setting={**rules, "evaluated_on": on}))).text
+        assert text.index("leads ease") < text.index(f"What was asked: {told}")
+
+
 def test_one_row_is_no_rows(report, page):
     one = Page(html(replace(report, slices=report.slices[:1]))).text
     assert "By history length (1 row)" in one
