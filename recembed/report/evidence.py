@@ -141,7 +141,10 @@ def _indices(indices: Mapping[str, Mapping[str, Any]]) -> Iterator[Block]:
         for name, facts in indices.items()
         for audit in [facts["audit"]]
     )
-    yield "Recall is the share of the exact list that the index finds, for the run's own users."
+    yield (
+        "Recall is the share of the exact list that the index finds, for the run's own users. "
+        "Where search_k is the number of items, Annoy does not pay: all are scored, exactly."
+    )
     yield Table("What is served", header, rows)
     ways = [each["metric"] for facts in indices.values() for each in facts["tried"]]
     tones = zip(shades([*dict.fromkeys(ways), "exact"]).values(), SHAPES, strict=False)
@@ -195,8 +198,9 @@ def _search(name: str, search: Search, colour: str) -> Iterator[Block]:
         return
     seconds = sum(trial.seconds for trial in search.trials)
     yield (
-        f"{name}: {n} trials on {share}, {n - len(done)} of them not finished, {seconds:,.0f} s in "
-        f"all; the best reached {search.metric} {done[0].value:.4f} on the validation part."
+        f"{name}: {n} trials on {share}, {n - len(done)} of them not finished (stopped early, or "
+        f"failed), {seconds:,.0f} s in all; the best reached {search.metric} "
+        f"{done[0].value:.4f} on the valid part."
     )
     shown = done[:TRIALS]
     values = [trial.value for trial in search.trials]
@@ -250,6 +254,8 @@ def _cell(value: Any) -> str:
 
 
 def _audit(report: Report) -> Iterator[Block]:
+    if not any(each.kind == "leak" for each in report.findings):
+        yield "The audit found no leak."
     if report.findings:
         rows = tuple((each.kind, each.name, each.text) for each in report.findings)
         yield Table("What the auditor found", ("kind", "name", "text"), rows)

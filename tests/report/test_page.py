@@ -222,6 +222,13 @@ def test_a_leak_is_in_the_verdict_and_in_the_audit(report):
     assert "12 test events are older than the newest they follow" in text
 
 
+def test_an_audit_without_a_leak_says_so(report, bare):
+    assert "The audit found no leak." in Page(html(report)).text  # it has a note
+    assert "The audit found no leak." in Page(html(bare)).text
+    leak = Finding("leak", "time", "12 test events are older than the newest they follow")
+    assert "found no leak" not in Page(html(replace(report, findings=(leak,)))).text
+
+
 def test_the_verdict_says_what_was_asked_and_when_it_begins_and_ends(report):
     moments = {"test_from": 86_400, "valid_from": 60, "valid_until": 86_400}
     rules = {"test_rule": "time:-1d", "valid_rule": "time:-2d..-1d", "moments": moments}
