@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recembed.arrays import Rows
 from recembed.data.log import Log
@@ -23,7 +24,9 @@ from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
 from recembed.protocols import Fitted, VectorModel
 from recembed.report.document import ItemMap, Report, Search
+from recembed.report.maps import item_map
 from recembed.report.markdown import markdown
+from recembed.report.page import html as page_of
 from recembed.report.plain import of_plain
 from recembed.run.folder import Run, writing
 from recembed.run.whole import whole
@@ -134,7 +137,7 @@ def evaluate(
         try:
             best = _placed(models, report.ranking)
             report = replace(report, map=_map(best, log, asked.events, category, seed))
-            page = _page(report)
+            page = page_of(report)
         except MissingExtra as error:
             progress.say(f"no page of HTML: {error}")
     _write(report, page, out, among)
@@ -163,32 +166,24 @@ def _category(log: Log, named: str | None) -> str | None:
 def _map(
     placed: tuple[str, VectorModel] | None,
     log: Log,
-    events: np.ndarray[Any, np.dtype[np.int64]],
+    events: NDArray[np.int64],
     category: str | None,
     seed: int,
 ) -> ItemMap | None:
     if placed is None:
         return None
-    from recembed.report.maps import item_map
-
     name, model = placed
     every: Rows = np.arange(len(events), dtype=np.int32)
     kinds = [""] * len(events)
     if log.items and category:
         bags, meanings = log.items.categories((category,))
         first = bags.offsets[:-1]
-        names = [meaning.partition("=")[2] for meaning in meanings]
+        names = [meaning.removeprefix(f"{category}=") for meaning in meanings]
         kinds = [
             names[bags.values[at]] if size else ""
             for at, size in zip(first, bags.sizes, strict=True)
         ]
     return item_map(name, model.items, log.names(every), kinds, events, seed)
-
-
-def _page(report: Report) -> str:
-    from recembed.report.page import html
-
-    return html(report)
 
 
 def _runs(among: Contest) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import pytest
 
 from recembed.errors import DataError
 from recembed.pipeline.evaluate import evaluate
+from recembed.pipeline.train import train
 
 QUICK = {"examples": 0, "html": False, "quiet": True, "threads": 1}
 
@@ -24,3 +25,12 @@ def test_one_column_to_slice_by_needs_no_list(made, tmp_path):
     by_list = evaluate(run, slice=["colour", "colour"], out=tmp_path / "b", **QUICK)
     assert "item colour" in {each.by for each in by_name.slices}
     assert by_name.slices == by_list.slices
+
+
+def test_an_equals_sign_in_a_column_is_no_part_of_the_colours_of_the_map(shop, tmp_path):
+    items = tmp_path / "items.csv"
+    items.write_text(shop.items.read_text().replace("title,colour\n", "title,shade=colour\n"))
+    how = {"model": "als", "set": {"dim": 4, "iterations": 2}, "quiet": True, "threads": 1}
+    run = train(shop.log, tmp_path / "run", items=items, **how)
+    report = evaluate(run.folder, category="shade=colour", **QUICK | {"html": True})
+    assert {name.split()[0] for name in report.map.categories} == {"colour"}
