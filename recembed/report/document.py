@@ -204,7 +204,7 @@ class Report:
             alone = f"{leader} has {self.metric} {self.models[leader][self.metric]} {size}"
             told = f"{alone}; there is no other to compare"
         leaks = sum(finding.kind == "leak" for finding in self.findings)
-        warning = f" Let pass: {_many(leaks, 'leak')} that the audit found." if leaks else ""
+        warning = f" Not to be trusted: the audit found {_many(leaks, 'leak')}." if leaks else ""
         return f"{told}.{warning}"
 
     def at(self, k: int) -> list[str]:

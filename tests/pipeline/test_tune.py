@@ -212,7 +212,7 @@ def test_a_run_whose_setting_saw_its_test_part_is_not_evaluated_without_a_word(
     call("train", shop.log, *settings, "--out", run, "--quiet")
     assert "setting chosen on what is asked" in refused("evaluate", run, "--no-html", "--quiet")
     said = call("evaluate", run, "--no-html", "--quiet", "--leaks", "report")
-    assert "Let pass: 1 leak that the audit found." in said.out
+    assert "Not to be trusted: the audit found 1 leak." in said.out
 
 
 def test_a_searched_setting_is_audited_behind_an_equal_one_that_was_not_searched(

@@ -84,7 +84,7 @@ def test_one_model_has_its_metric_for_a_verdict():
 
 def test_a_leak_that_was_let_pass_is_in_the_verdict():
     leaky = replace(REPORT, findings=(Finding("leak", "time", "x"), Finding("note", "y", "z")))
-    assert leaky.verdict.endswith(" Let pass: 1 leak that the audit found.")
+    assert leaky.verdict.endswith(" Not to be trusted: the audit found 1 leak.")
     assert "leak" not in REPORT.verdict
 
 

@@ -218,7 +218,7 @@ def test_settings_of_any_kind_are_drawn(report):
 def test_a_leak_is_in_the_verdict_and_in_the_audit(report):
     leak = Finding("leak", "time", "12 test events are older than the newest they follow")
     text = Page(html(replace(report, findings=(leak,)))).text
-    assert "Let pass: 1 leak that the audit found" in text
+    assert "Not to be trusted: the audit found 1 leak" in text
     assert "12 test events are older than the newest they follow" in text
 
 
