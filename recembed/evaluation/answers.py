@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from recembed.arrays import PerCase, Rows, Vectors, blocks_of, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.sequences import Sequences
-from recembed.errors import DataError
+from recembed.errors import DataError, first
 from recembed.evaluation.cases import Cases
 from recembed.metrics import beyond
+from recembed.metrics.accuracy import METRICS
+from recembed.metrics.names import metric_at
 from recembed.metrics.places import Places, holds, places_of
 from recembed.progress import Progress
 from recembed.protocols import Ranker, TopK
@@ -26,12 +29,33 @@ class Measure:
     """What is measured. repeats: whether items of the history may be listed again (groceries: yes,
     films: no). metric: the one that decides, recall at the first k unless named. memory: bytes for
     the histories and lists of one block of cases.
+
+    Raises: DataError if a k is below 1, or the metric is unknown or at another k.
     """
 
     repeats: bool
     ks: Sequence[int] = (10, 20, 50)
     metric: str | None = None
     memory: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        wrong = [k for k in self.ks if not isinstance(k, Integral) or k < 1]
+        if wrong or not self.ks:
+            raise DataError(f"k must be at least 1, not {first(wrong) if wrong else 'missing'}")
+        if self.metric is not None and metric_at(self.metric)[1] not in self.ks:
+            there = ", ".join(map(str, self.ks))
+            raise DataError(f"{self.metric} is not measured: add its k ({there} are)")
+
+    def within(self, n_items: int) -> "Measure":
+        """The same with every k once and none above the catalogue."""
+        ks = tuple(dict.fromkeys(min(int(k), n_items) for k in self.ks))
+        name, k = metric_at(self.deciding)
+        return replace(self, ks=ks, metric=f"{name}@{min(k, n_items)}")
+
+    @property
+    def deciding(self) -> str:
+        """The metric that decides, named or not."""
+        return self.metric or f"{next(iter(METRICS))}@{self.ks[0]}"
 
 
 @dataclass(frozen=True, eq=False)

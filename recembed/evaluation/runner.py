@@ -2,9 +2,8 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -47,21 +46,21 @@ def evaluate(
     are averaged case by case. divisions: groups of cases or targets to look at apart. yardsticks:
     the training events of the cases unless more is known of items.
 
-    Raises: DataError if there are no cases or rankers, a k is below 1, a metric is unknown, or a
-    ranker breaks its promise (wrong shape, an excluded item, an item twice).
+    Raises: DataError if there are no cases or rankers, or a ranker breaks its promise (wrong shape,
+    an excluded item, an item twice).
     """
     trained = {name: _several(each) for name, each in rankers.items()}
     _check(trained, cases)
-    ks, notes = _places(measure.ks, cases.n_items)
-    metric = _deciding(measure.metric, ks, cases.n_items)
-    measure = replace(measure, ks=ks)
+    above = [k for k in measure.ks if k > cases.n_items]
+    notes = [f"k {first(above)} cut to the {cases.n_items} items of the catalogue"] if above else []
+    measure = measure.within(cases.n_items)
+    ks, metric = tuple(measure.ks), measure.deciding
     yardsticks = yardsticks or Yardsticks(cases.events)
     resamples = Resamples(cases.owner, seed=cases.seed)
     found = {
         name: _measured(
             [ask(name, each, cases, measure, yardsticks, progress) for each in group],
             measure,
-            metric,
             resamples,
         )
         for name, group in trained.items()
@@ -110,16 +109,14 @@ class _Measured:
     places: tuple[Places, ...]
 
 
-def _measured(
-    seeds: Sequence[Answers], measure: Measure, metric: str, resamples: Resamples
-) -> _Measured:
+def _measured(seeds: Sequence[Answers], measure: Measure, resamples: Resamples) -> _Measured:
     values = [_values(each, measure.ks) for each in seeds]
     mean = {name: _mean([each[name] for each in values]) for name in values[0]}
     return _Measured(
         dict(zip(mean, resamples.intervals(list(mean.values())), strict=True)),
         _details(seeds[0], measure.ks),
         _spread(values) if len(seeds) > 1 else {},
-        mean[metric],
+        mean[measure.deciding],
         seeds[0].counts[measure.ks[0]],
         tuple(each.places for each in seeds),
     )
@@ -142,25 +139,6 @@ def _check(rankers: Mapping[str, Sequence[Ranker]], cases: Cases) -> None:
                     f"{name} ranks {len(ranker.known)} items, the cases have {cases.n_items}: "
                     "train it on the same split"
                 )
-
-
-def _places(ks: Sequence[int], n_items: int) -> tuple[tuple[int, ...], list[str]]:
-    """Every k once, none above the catalogue, and a note on those that were."""
-    wrong = [k for k in ks if not isinstance(k, Integral) or k < 1]
-    if wrong or not ks:
-        raise DataError(f"k must be at least 1, not {first(wrong) if wrong else 'missing'}")
-    above = [k for k in ks if k > n_items]
-    notes = [f"k {first(above)} cut to the {n_items} items of the catalogue"] if above else []
-    return tuple(dict.fromkeys(min(int(k), n_items) for k in ks)), notes
-
-
-def _deciding(metric: str | None, ks: Sequence[int], n_items: int) -> str:
-    if metric is None:
-        return f"{next(iter(METRICS))}@{ks[0]}"
-    name, k = metric_at(metric)
-    if min(k, n_items) not in ks:
-        raise DataError(f"{metric} is not measured: add its k ({', '.join(map(str, ks))} are)")
-    return f"{name}@{min(k, n_items)}"
 
 
 def _barred(cases: Cases, measure: Measure) -> int:

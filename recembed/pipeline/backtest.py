@@ -14,7 +14,8 @@ from recembed.arrays import PerCase, Rows
 from recembed.data.files import Source
 from recembed.data.log import Log
 from recembed.data.split import Split, split
-from recembed.errors import DataError, RunError, first
+from recembed.errors import DataError, RunError
+from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
 from recembed.evaluation.comparisons import compared
 from recembed.metrics.accuracy import METRICS
@@ -74,8 +75,8 @@ def backtest(
     """
     check_seed(seed)
     machine_of(threads, device)
-    ks = (k,) if isinstance(k, int) else tuple(k)
-    _check(metric, ks)
+    ks = tuple(k) if isinstance(k, Sequence) else (k,)
+    Measure(True, ks, metric)  # what is wrong comes to light before the first training
     rules = _rules(points, window)
     named = (model,) if isinstance(model, str) else tuple(model)
     entries = _entries(named, set or {}, settings)
@@ -131,15 +132,6 @@ class _Window:
         intervals = resamples.intervals(list(self.values.values()))
         models = dict(zip(self.values, intervals, strict=True))
         return Point(self.rule, len(self.owner), len(np.unique(self.owner)), models)
-
-
-def _check(metric: str, ks: Sequence[int]) -> None:
-    """Raises: DataError for what would only come to light after the first training."""
-    wrong = [k for k in ks if k < 1]
-    if wrong:
-        raise DataError(f"k must be at least 1, not {first(wrong)}")
-    if metric_at(metric)[1] not in ks:
-        raise DataError(f"{metric} is not measured: add its k ({', '.join(map(str, ks))} are)")
 
 
 def _rules(points: int, window: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What `evaluate` does with its own options, on the runs of the shop."""
 
+import numpy as np
 import pytest
 
 from recembed.errors import DataError
@@ -17,6 +18,15 @@ def test_no_report_is_written_beside_the_files_of_a_run(made, contents, into):
     with pytest.raises(DataError, match="is a run: name another folder, or none"):
         evaluate(run, out=out, **QUICK)
     assert contents(out) == before
+
+
+def test_a_length_may_be_a_number_of_numpy_and_nothing_that_is_no_length(made, tmp_path):
+    run = made("popularity")
+    report = evaluate(run, k=np.int64(4), out=tmp_path / "report", **QUICK)
+    assert report.ks == (4,)
+    with pytest.raises(DataError, match=r"k must be at least 1, not 2\.5"):
+        evaluate(run, k=2.5, out=tmp_path / "other", **QUICK)
+    assert not (tmp_path / "other").exists()
 
 
 def test_one_column_to_slice_by_needs_no_list(made, tmp_path):
