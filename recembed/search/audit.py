@@ -48,32 +48,37 @@ class AnnoyTuning:
     """Build threads; above 1 the same seed no longer gives the same file."""
 
 
-def audit(
-    index: Index,
-    exact: Index,
-    queries: Vectors,
-    k: int = 10,
-    *,
-    build_seconds: float = 0.0,
-    bytes: int = 0,
-) -> Audit:
-    """Recall and speed of `index` against `exact` on queries [q, dim], those of zeros left out.
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What exact search lists for queries [q, dim], none of zeros, and the seconds it took."""
+
+    queries: Vectors
+    k: int
+    top: TopK
+    seconds: float
+
+    @classmethod
+    def of(cls, exact: Index, queries: Vectors, k: int = 10) -> "Truth":
+        """Queries of zeros are left out. Raises: DataError if no query is left."""
+        queries = placed(queries)
+        exact.search(queries, k)  # what is compiled is loaded before the clock runs
+        return cls(queries, k, *_timed(exact, queries, k))
+
+
+def audit(index: Index, truth: Truth, *, build_seconds: float = 0.0, bytes: int = 0) -> Audit:
+    """Recall and speed of `index` on the queries of `truth`.
 
     A listed item whose score reaches the exact k-th counts as found: which of equal items are
     listed does not matter.
-
-    Raises: DataError if no query is left.
     """
-    queries = placed(queries)
-    exact.search(queries, k)  # what is compiled is loaded before the clock runs
-    truth, exact_seconds = _timed(exact, queries, k)
-    found, seconds = _timed(index, queries, k)
+    found, seconds = _timed(index, truth.queries, truth.k)
+    n = len(truth.queries)
     return Audit(
-        recall=recall(found, truth),
-        k=k,
-        queries=len(queries),
-        queries_per_second=len(queries) / seconds,
-        exact_queries_per_second=len(queries) / exact_seconds,
+        recall=recall(found, truth.top),
+        k=truth.k,
+        queries=n,
+        queries_per_second=n / seconds,
+        exact_queries_per_second=n / truth.seconds,
         build_seconds=build_seconds,
         bytes=bytes,
     )
@@ -122,7 +127,7 @@ def best_annoy(
     if len(queries) > tuning.queries:
         drawn = rng(tuning.seed, "audit").choice(len(queries), tuning.queries, replace=False)
         queries = queries[np.sort(drawn)]
-    exact = ExactIndex(embeddings, machine)
+    truth = Truth.of(ExactIndex(embeddings, machine), queries, tuning.k)
     tried: list[dict[str, Any]] = []
     best: list[tuple[Path, dict[str, Any], int, Audit]] = []
     for metric in METRICS:
@@ -138,7 +143,7 @@ def best_annoy(
         for search_k in _ladder(tuning.trees * tuning.k, meta["n"]):
             index = AnnoyIndex(path, meta, embeddings, search_k, machine)
             price = {"build_seconds": meta["build_seconds"], "bytes": meta["bytes"]}
-            result = audit(index, exact, queries, tuning.k, **price)
+            result = audit(index, truth, **price)
             tried.append({"metric": metric, "search_k": search_k, **asdict(result)})
             progress.say(
                 f"annoy {metric}, search_k {search_k:,}: recall@{tuning.k} {result.recall:.3f}, "

@@ -6,7 +6,16 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.protocols import Machine, TopK
 from recembed.search.annoy import AnnoyIndex
-from recembed.search.audit import AnnoyTuning, Audit, _merit, audit, best_annoy, placed, recall
+from recembed.search.audit import (
+    AnnoyTuning,
+    Audit,
+    Truth,
+    _merit,
+    audit,
+    best_annoy,
+    placed,
+    recall,
+)
 from recembed.search.exact import ExactIndex
 
 
@@ -50,7 +59,7 @@ def test_users_without_a_vector_are_left_out_of_the_audit():
     answer = lists([[0]], [[1]])
     index, exact = Canned(answer), Canned(answer)
     queries = np.array([[0, 0], [0, -1], [0, 0]], np.float32)
-    result = audit(index, exact, queries, k=1, build_seconds=2.5, bytes=7)
+    result = audit(index, Truth.of(exact, queries, k=1), build_seconds=2.5, bytes=7)
     assert index.asked.tolist() == exact.asked.tolist() == [[0, -1]]
     assert (result.recall, result.k, result.queries) == (1, 1, 1)
     assert (result.build_seconds, result.bytes) == (2.5, 7)
@@ -61,7 +70,7 @@ def test_users_without_a_vector_are_left_out_of_the_audit():
 def test_exact_search_audits_itself_as_perfect():
     items = random_items(300)
     exact = ExactIndex(items)
-    assert audit(exact, exact, items.vectors[:20]).recall == 1
+    assert audit(exact, Truth.of(exact, items.vectors[:20])).recall == 1
 
 
 def test_speed_counts_only_among_those_that_reach_the_target():
@@ -90,7 +99,7 @@ def test_best_annoy_reaches_the_target_and_keeps_one_file(tmp_path):
         assert not any(row["recall"] >= 0.9 for row in ladder[:-1])
         assert ladder[-1]["recall"] >= 0.9 or metric != meta["metric"]  # a slower one gives up
     again = AnnoyIndex(path, meta, items, search_k, machine)
-    assert audit(again, ExactIndex(items), queries, 5).recall > 0.85
+    assert audit(again, Truth.of(ExactIndex(items), queries, 5)).recall > 0.85
 
 
 def test_a_catalogue_that_annoy_cannot_serve_faster_is_searched_in_full(tmp_path):
