@@ -40,6 +40,7 @@ def audit(
         *_trained_on(trained or {}, split.code(on), on),
         *_trained_apart(trained or {}),
         *_chosen_on(tuned or {}, split, on),
+        *_unequal(tuned or {}, trained or {}),
         *(each for check in CHECKS.get(border.rule.kind, ()) for each in check(border)),
         *duplicates(border, repeats),
         *of_later(border, split.log, features or {}),
@@ -94,6 +95,17 @@ def _chosen_on(tuned: Mapping[str, Mapping[str, Any]], split: Split, on: Part) -
     if tuned and on == "valid":
         text = f"the setting of {first([*tuned])} was chosen on the valid part: its figure flatters"
         yield Finding("note", "setting chosen on what is asked", text)
+
+
+def _unequal(tuned: Mapping[str, Any], trained: Mapping[str, Any]) -> Iterator[Finding]:
+    """A model that was tuned beside one that was not says little of the two."""
+    others = [name for name in trained if name not in tuned]
+    if tuned and others:
+        text = (
+            f"a search chose the setting of {first([*tuned])}, none that of {first(others)}: some "
+            "of the difference may be that"
+        )
+        yield Finding("note", "not tuned alike", text)
 
 
 def _one_moment(border: Border) -> Iterator[Finding]:

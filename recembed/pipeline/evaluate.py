@@ -142,6 +142,7 @@ def evaluate(
         except MissingExtra as error:
             progress.say(f"no page of HTML: {error}")
     _write(report, page, out, among)
+    progress.say(f"report -> {folders[0] if out is None else out}")
     return report
 
 

@@ -110,7 +110,7 @@ def train(
         machine=machine,
         progress=progress,
     )
-    if parts is not None:
+    if parts is not None and not refit:
         progress.say(f"held out by {parts.stated('test')}: {parts.counts['test_events']:,} events")
     return run
 

@@ -346,3 +346,18 @@ def test_a_setting_flatters_on_the_part_it_was_chosen_on():
         if each.name == "setting chosen on what is asked"
     )
     assert found.kind == "note"
+
+
+def test_a_tuned_model_beside_one_that_is_not_is_told():
+    parts = split(log_of(DIARY), "last:1", "last:1")
+    cut = {"data": "x", "test": "last:1", "valid": "last:1", "split_seed": 0}
+    trained = {"als": TEST, "item2vec": TEST}
+
+    def told(*names):
+        tuned = dict.fromkeys(names, cut)
+        findings = audit(parts, "test", repeats=True, trained=trained, tuned=tuned)
+        return [each.text for each in findings if each.name == "not tuned alike"]
+
+    assert told() == told("als", "item2vec") == []
+    (text,) = told("als")
+    assert text.startswith("a search chose the setting of 'als', none that of 'item2vec'")
