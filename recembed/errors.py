@@ -1,6 +1,8 @@
 """Errors a user can cause: one clear line each, saying what to do."""
 
 from collections.abc import Sequence
+from operator import index
+from typing import SupportsIndex
 
 
 class RecembedError(ValueError):
@@ -26,3 +28,9 @@ def first(values: Sequence[object], most: int = 3) -> str:
     """The first few values as a message shows them: `'a', 'b', 'c'` or `'a', 'b', 'c', ...`."""
     shown = ", ".join(repr(value) for value in values[:most])
     return shown + (", ..." if len(values) > most else "")
+
+
+def many(n: SupportsIndex, what: str) -> str:
+    """`1 event`, `2,000 events`."""
+    count = index(n)
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -10,8 +10,8 @@ import numpy as np
 
 from recembed.arrays import Mask
 from recembed.data.split import TEST, Part, Split
-from recembed.errors import DataError, first
-from recembed.evaluation.border import Border, date, many
+from recembed.errors import DataError, first, many
+from recembed.evaluation.border import Border, date
 from recembed.evaluation.duplicates import duplicates
 from recembed.evaluation.side_tables import of_later
 from recembed.report.document import Finding

@@ -9,7 +9,7 @@ from recembed.arrays import Mask, Rows
 from recembed.data.interactions import Interactions
 from recembed.data.rules import Rule
 from recembed.data.split import Part, Split
-from recembed.errors import first
+from recembed.errors import first, many
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +61,6 @@ class Border:
         """How many held-out events these are, of how many users."""
         users = len(np.unique(self.owner[at]))
         return f"{many(np.count_nonzero(at), 'held-out event')} of {many(users, 'user')}"
-
-
-def many(n: int | np.integer, what: str) -> str:
-    """`1 event`, `2,000 events`."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def date(seconds: np.int64) -> str:

@@ -10,8 +10,8 @@ from recembed.arrays import Mask, Times
 from recembed.data.catalogue import Catalogue
 from recembed.data.log import Log
 from recembed.data.times import parse_times
-from recembed.errors import DataError, first
-from recembed.evaluation.border import Border, date, many
+from recembed.errors import DataError, first, many
+from recembed.evaluation.border import Border, date
 from recembed.report.document import Finding
 
 DATED = re.compile("date|time|created|modified", re.IGNORECASE)  # "updated" has a date in it

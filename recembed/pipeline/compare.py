@@ -47,16 +47,19 @@ def compare(
     if len(rankers) < 2:
         raise DataError("there is one model, and nothing to compare it with: name another run")
     asked = cases(among.split, on, seed=seed)
-    ks = [k for _, k in names]
     report = evaluate(
-        rankers, asked, Measure(among.repeats, ks, memory=machine.memory), progress=progress
+        rankers,
+        asked,
+        Measure(among.repeats, [k for _, k in names], memory=machine.memory),
+        progress=progress,
     )
     resamples = Resamples(asked.owner, seed=seed)
     found: list[Comparison] = []
-    for each, (name, k) in zip(metrics, names, strict=True):
+    for name, k in names:
+        k = min(k, asked.n_items)  # as a report has it
         values = {
-            model: np.mean([METRICS[name](one, min(k, one.depth)) for one in seeds], axis=0)
+            model: np.mean([METRICS[name](one, k) for one in seeds], axis=0)
             for model, seeds in report.places.items()
         }
-        found += compared(values, resamples, each)
+        found += compared(values, resamples, f"{name}@{k}")
     return tuple(found)

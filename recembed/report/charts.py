@@ -215,7 +215,7 @@ def _chart() -> Any:
     return alt.Chart(alt.NamedData("rows"))
 
 
-def _short(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     """Six digits draw the same chart as sixteen, on a page half as large."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
@@ -241,8 +241,8 @@ def _logarithmic() -> dict[str, Any]:
 
 
 def _tips(**titles: str) -> list[Any]:
-    alt = _altair()
     """What hovering shows: fields that are written as they shall be read."""
+    alt = _altair()
     return [alt.Tooltip(field, type="nominal", title=title) for field, title in titles.items()]
 
 
@@ -253,5 +253,5 @@ def _spec(chart: Any, rows: list[dict[str, Any]], height: int = 180) -> Spec:
     """
     spec: Spec = chart.properties(width="container", height=height).to_dict(validate=False)
     kept = {name: part for name, part in spec.items() if name not in ("$schema", "config")}
-    short = [{name: _short(value) for name, value in row.items()} for row in rows]
+    short = [{name: _rounded(value) for name, value in row.items()} for row in rows]
     return {**kept, "datasets": {"rows": to_plain(short)}}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from recembed.errors import DataError
+from recembed.errors import DataError, many
 from recembed.metrics.accuracy import METRICS
 from recembed.metrics.intervals import Interval
 from recembed.metrics.places import Places
@@ -64,7 +64,7 @@ class Finding:
 class Slice:
     """The leading metric over some of the cases, or over some of their targets.
 
-    by: what divides them ("history length", "item popularity", "item category" ...).
+    by: what divides them ("history length", "popularity of the item", "item genres" ...).
     """
 
     by: str
@@ -194,7 +194,7 @@ class Report:
     @property
     def verdict(self) -> str:
         """Who leads, by how much, how sure: against the second, and the first clearly beaten."""
-        size = f"({_many(self.n_cases, 'case')} of {_many(self.n_clusters, 'user')})"
+        size = f"({many(self.n_cases, 'case')} of {many(self.n_clusters, 'user')})"
         leader = self.ranking[0]
         against = [each for each in self.comparisons if each.better == leader]
         if against:
@@ -204,7 +204,7 @@ class Report:
             alone = f"{leader} has {self.metric} {self.models[leader][self.metric]} {size}"
             told = f"{alone}; there is no other to compare"
         leaks = sum(finding.kind == "leak" for finding in self.findings)
-        warning = f" Not to be trusted: the audit found {_many(leaks, 'leak')}." if leaks else ""
+        warning = f" Not to be trusted: the audit found {many(leaks, 'leak')}." if leaks else ""
         return f"{told}.{warning}"
 
     def at(self, k: int) -> list[str]:
@@ -255,7 +255,3 @@ class Report:
             return of_plain(cls, kept)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no recembed report: {error!r}") from error
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -141,7 +141,6 @@ def _spread(report: Report, models: Mapping[str, Key]) -> Table:
         (models[name], metric, len(means), np.mean(means), np.std(means, ddof=1), *_ends(means))
         for name in models
         for metric, means in report.spread.get(name, {}).items()
-        if len(means) > 1
     ]
     header = ("model", "metric", "seeds", "mean", "standard deviation", "least", "most")
     return Table("Several seeds of training", header, tuple(map(_plain, rows)), folded=True)
@@ -156,9 +155,7 @@ def _plain(row: tuple[Cell | np.floating, ...]) -> tuple[Cell, ...]:
 
 
 def _curve_panel(curve: Curve, models: Mapping[str, Key]) -> Panel:
-    ends = ", ".join(
-        f"{name} {number(curve.models[name][-1].mean)}" for name in models if name in curve.models
-    )
+    ends = ", ".join(f"{name} {number(curve.models[name][-1].mean)}" for name in models)
     return Panel(
         f"{curve.metric}@k",
         f"{curve.metric} from k {curve.ks[0]} to {curve.ks[-1]}; at {curve.ks[-1]}: {ends}.",
@@ -167,10 +164,9 @@ def _curve_panel(curve: Curve, models: Mapping[str, Key]) -> Panel:
 
 
 def _curve_table(curve: Curve, models: Mapping[str, Key]) -> Table:
-    names = [name for name in models if name in curve.models]
-    columns = [curve.models[name] for name in names]
+    columns = [curve.models[name] for name in models]
     rows = tuple((str(k), *cells) for k, *cells in zip(curve.ks, *columns, strict=True))
-    return Table(f"{curve.metric} at k", ("k", *names), rows, folded=True)
+    return Table(f"{curve.metric} at k", ("k", *models), rows, folded=True)
 
 
 def _slices(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
@@ -182,12 +178,11 @@ def _slices(report: Report, models: Mapping[str, Key]) -> Iterator[Block]:
     for by, group in groupby(report.slices, lambda each: each.by):
         parts = [replace(each, label=short(each.label, LABEL)) for each in group]
         panels.append(_slice_panel(by, parts, models))
-        names = [name for name in models if any(name in each.models for each in parts)]
         rows = tuple(
-            (each.label, each.n_cases, each.n_targets, *map(each.models.get, names))
+            (each.label, each.n_cases, each.n_targets, *map(each.models.get, models))
             for each in parts
         )
-        tables.append(Table(f"By {by}", (by, "cases", "targets", *names), rows, folded=True))
+        tables.append(Table(f"By {by}", (by, "cases", "targets", *models), rows, folded=True))
     yield Figure(tuple(panels), tuple(tables), tuple(models.values()))
 
 
@@ -196,12 +191,10 @@ def _slice_panel(by: str, parts: list[Slice], models: Mapping[str, Key]) -> Pane
         (f"\u2068{part.label}\u2069 ({part.n_cases:,})", key, part.models[name])
         for part in parts
         for name, key in models.items()
-        if name in part.models
     ]
     leaders = ", ".join(
         f"{part.label}: {max(part.models, key=lambda name: part.models[name].mean)}"
         for part in parts
-        if part.models
     )
     return Panel(
         f"By {by}",
@@ -216,7 +209,7 @@ def _bias(bias: Bias | None, models: Mapping[str, Key]) -> Iterator[Block]:
     rows = {
         "catalogue": bias.items,
         "what people took": bias.targets,
-        **{name: bias.models[name] for name in models if name in bias.models},
+        **{name: bias.models[name] for name in models},
     }
     first, *_ = bias.labels
     told = ", ".join(f"{name} {parts[0]:.0%}" for name, parts in rows.items())

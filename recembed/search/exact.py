@@ -1,6 +1,6 @@
 """Exact search: every item is scored, so its answers are the truth that others are audited by."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ class ExactIndex:
         machine: Machine = THIS_MACHINE,
         precision: Precision = "float32",
     ) -> None:
+        if precision not in get_args(Precision):
+            raise DataError(f"precision is 'float32' or 'bfloat16', not {precision!r}")
         self.candidates = Candidates.of(embeddings)
         self.longest = float(lengths(self.candidates.vectors).max(initial=0))
         self.machine, self.precision = machine, precision
