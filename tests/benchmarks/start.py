@@ -128,11 +128,7 @@ def demo_report(out: Path) -> tuple[dict[str, float], dict[str, float]]:
     """Of the demo's report: recall@10 of each model, Annoy's recall of the exact list of each."""
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
     recall = {name: each["recall@10"]["mean"] for name, each in report["models"].items()}
-    audits = {
-        told["model"]: told["index"]["audit"]["recall"]
-        for told in report["setting"]["caller"]["runs"]
-        if told.get("index")
-    }
+    audits = {name: told["audit"]["recall"] for name, told in report["indices"].items()}
     if not {"item2vec", "als"} <= recall.keys() or not audits:
         raise BenchError("the demo's report lacks item2vec, als or the recall of Annoy")
     return recall, audits

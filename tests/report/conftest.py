@@ -175,7 +175,7 @@ def written(models: dict[str, float], *, points: int, trials: int, cases: int) -
         n_clusters=1669,
         counts={"cases": 4805, "users": 1669, "targets_never_trained": 150},
         definitions={"recall@k": "targets among the first k / targets of the case"},
-        setting={"test_rule": "time:-14d", "caller": {"data": "</pre><b>log.csv"}, "seed": 0},
+        setting={"test_rule": "time:-14d", "runs": {"data": "</pre><b>log.csv"}, "seed": 0},
         spread={leads[0]: {"recall@10": (0.166, 0.168, 0.17)}},
         findings=(Finding("note", "duplicates", "3 events are twice in the log"),),
         slices=slices(models),

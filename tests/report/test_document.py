@@ -29,7 +29,7 @@ REPORT = Report(
     n_clusters=9,
     counts={"cases": 40, "cold_cases": 2},
     definitions={"recall@k": "found / targets"},
-    setting={"test_rule": "last:1", "caller": {"dim": 8}},
+    setting={"test_rule": "last:1", "runs": {"dim": 8}},
     notes=("k 50 cut to 10",),
     places={
         "recent": (Places(np.array([0, 1]), np.array([2], np.int32), np.ones(1, np.int32), 10),)
