@@ -1,7 +1,7 @@
 """Ask every ranker for every case, over all items, and measure what comes back."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -59,7 +59,7 @@ def evaluate(
     resamples = Resamples(cases.owner, seed=cases.seed)
     found = {
         name: _measured(
-            [ask(name, each, cases, measure, yardsticks, progress) for each in group],
+            (ask(name, each, cases, measure, yardsticks, progress) for each in group),
             measure,
             resamples,
         )
@@ -109,17 +109,31 @@ class _Measured:
     places: tuple[Places, ...]
 
 
-def _measured(seeds: Sequence[Answers], measure: Measure, resamples: Resamples) -> _Measured:
-    values = [_values(each, measure.ks) for each in seeds]
-    mean = {name: _mean([each[name] for each in values]) for name in values[0]}
+def _measured(seeds: Iterator[Answers], measure: Measure, resamples: Resamples) -> _Measured:
+    """One seed after the other: of the values of each, no more than their sums are kept."""
+    first_one = next(seeds)
+    places, totals = [first_one.places], _values(first_one, measure.ks)
+    means = [_means(totals)]
+    for each in seeds:
+        values = _values(each, measure.ks)
+        totals = {name: totals[name] + values[name] for name in totals}
+        means.append(_means(values))
+        places.append(each.places)
+    mean = {name: total / len(places) for name, total in totals.items()}
     return _Measured(
         dict(zip(mean, resamples.intervals(list(mean.values())), strict=True)),
-        _details(seeds[0], measure.ks),
-        _spread(values) if len(seeds) > 1 else {},
+        _details(first_one, measure.ks),
+        {name: tuple(each[name] for each in means) for name in means[0]} if len(means) > 1 else {},
         mean[measure.deciding],
-        seeds[0].counts[measure.ks[0]],
-        tuple(each.places for each in seeds),
+        first_one.counts[measure.ks[0]],
+        tuple(places),
     )
+
+
+def _means(values: Mapping[str, PerCase]) -> dict[str, float]:
+    """The mean of each metric that any case has."""
+    told = {name: column[~np.isnan(column)] for name, column in values.items()}
+    return {name: float(column.mean()) for name, column in told.items() if len(column)}
 
 
 def _several(rankers: Ranker | Sequence[Ranker]) -> list[Ranker]:
@@ -161,14 +175,6 @@ def _values(answers: Answers, ks: Sequence[int]) -> dict[str, PerCase]:
 
 def _mean(seeds: Sequence[PerCase]) -> PerCase:
     return seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
-
-
-def _spread(seeds: list[dict[str, PerCase]]) -> dict[str, tuple[float, ...]]:
-    return {
-        name: tuple(float(np.nanmean(seed[name])) for seed in seeds)
-        for name in seeds[0]
-        if np.isfinite(seeds[0][name]).any()
-    }
 
 
 def _details(one: Answers, ks: Sequence[int]) -> dict[str, float | None]:

@@ -126,13 +126,14 @@ def _groups(column: pa.ChunkedArray, rows: Rows, *, private: bool) -> dict[str, 
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         owner = np.asarray(pc.list_parent_indices(values), np.int64)
         return _named(pc.list_flatten(values), owner, rows, private)
-    if _numeric(values.type) and pc.count_distinct(values).as_py() > MOST:
+    if _ordered(values.type) and pc.count_distinct(values).as_py() > MOST:
         return _quarters(values)
     return _named(values, np.arange(len(rows)), rows, private)
 
 
-def _numeric(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _ordered(kind: pa.DataType) -> bool:
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(number or pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 def _named(
@@ -159,14 +160,16 @@ def _named(
 
 
 def _quarters(values: pa.Array) -> dict[str, Mask]:
+    """As many values in each as can be, numbers and dates alike."""
     there = np.asarray(values.is_valid())
-    numbers = values.drop_null().to_numpy()
-    bounds = np.unique(np.quantile(numbers, QUARTERS, method="lower"))
+    known = values.drop_null().to_numpy(zero_copy_only=False)
+    ends = (QUARTERS * (len(known) - 1)).astype(np.int64)
+    bounds = np.unique(np.sort(known)[ends])
     place = np.full(len(there), -1)
-    place[there] = np.searchsorted(bounds, numbers, side="left")
+    place[there] = np.searchsorted(bounds, known, side="left")
     groups = {}
     for i in range(len(bounds) + 1):
-        own = numbers[place[there] == i]
+        own = known[place[there] == i]
         if len(own):
             low, high = (f"{end}".removesuffix(".0") for end in (own.min(), own.max()))
             groups[f"{low} to {high}"] = place == i

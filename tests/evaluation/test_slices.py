@@ -1,6 +1,7 @@
 """Groups of cases and targets, from histories, popularity and columns."""
 
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -107,6 +108,19 @@ def test_large_numbers_that_begin_alike_are_in_quarters_of_their_own():
     groups = by_user(1_500_000_000 + np.arange(16))
     assert list(groups)[:2] == ["1500000000 to 1500000003", "1500000004 to 1500000007"]
     assert [int(mask.sum()) for mask in groups.values()] == [4, 4, 4, 4]
+
+
+def test_dates_are_cut_into_quarters_as_numbers_are():
+    days = [date(2024, 1, 1) + timedelta(days=i) for i in range(40)]
+    found = by_user(pa.array(days))
+    assert list(found) == [
+        "2024-01-01 to 2024-01-10",
+        "2024-01-11 to 2024-01-20",
+        "2024-01-21 to 2024-01-30",
+        "2024-01-31 to 2024-02-09",
+    ]
+    moments = by_user(pa.array([datetime(2024, 1, day) for day in range(1, 29)]))
+    assert [int(mask.sum()) for mask in moments.values()] == [7, 7, 7, 7]
 
 
 def test_what_is_no_number_is_in_no_group():
