@@ -20,7 +20,7 @@ from recembed.evaluation.slices import Division, popularity_place
 from recembed.metrics.accuracy import METRICS
 from recembed.metrics.beyond import coverage, gini
 from recembed.metrics.intervals import Interval, Resamples
-from recembed.metrics.names import metric_at
+from recembed.metrics.names import per_case
 from recembed.metrics.places import Places
 from recembed.progress import QUIET, Progress
 from recembed.protocols import Ranker
@@ -50,7 +50,7 @@ def evaluate(
     an excluded item, an item twice).
     """
     trained = {name: _several(each) for name, each in rankers.items()}
-    _check(trained, cases)
+    check(trained, cases)
     above = [k for k in measure.ks if k > cases.n_items]
     notes = [f"k {first(above)} cut to the {cases.n_items} items of the catalogue"] if above else []
     measure = measure.within(cases.n_items)
@@ -116,15 +116,17 @@ def _measured(seeds: Iterator[Answers], measure: Measure, resamples: Resamples) 
     means = [_means(totals)]
     for each in seeds:
         values = _values(each, measure.ks)
-        totals = {name: totals[name] + values[name] for name in totals}
+        for name, total in totals.items():
+            total += values[name]
         means.append(_means(values))
         places.append(each.places)
-    mean = {name: total / len(places) for name, total in totals.items()}
+    for total in totals.values():
+        total /= len(places)
     return _Measured(
-        dict(zip(mean, resamples.intervals(list(mean.values())), strict=True)),
+        dict(zip(totals, resamples.intervals(list(totals.values())), strict=True)),
         _details(first_one, measure.ks),
         {name: tuple(each[name] for each in means) for name in means[0]} if len(means) > 1 else {},
-        mean[measure.deciding],
+        totals[measure.deciding],
         first_one.counts[measure.ks[0]],
         tuple(places),
     )
@@ -140,7 +142,8 @@ def _several(rankers: Ranker | Sequence[Ranker]) -> list[Ranker]:
     return list(rankers) if isinstance(rankers, Sequence) else [rankers]
 
 
-def _check(rankers: Mapping[str, Sequence[Ranker]], cases: Cases) -> None:
+def check(rankers: Mapping[str, Sequence[Ranker]], cases: Cases) -> None:
+    """Raises: DataError if there is nothing to ask, nobody to answer, or other items."""
     if not rankers:
         raise DataError("there is no model to evaluate")
     if not len(cases):
@@ -171,10 +174,6 @@ def _values(answers: Answers, ks: Sequence[int]) -> dict[str, PerCase]:
     """Every metric of every case, by "recall@10", [n_cases] each."""
     found = {f"{name}@{k}": f(answers.places, k) for k in ks for name, f in METRICS.items()}
     return found | answers.beyond
-
-
-def _mean(seeds: Sequence[PerCase]) -> PerCase:
-    return seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
 
 
 def _details(one: Answers, ks: Sequence[int]) -> dict[str, float | None]:
@@ -210,7 +209,7 @@ def _slices(
                 continue
             models = {
                 name: resamples.interval(
-                    _mean([_at(metric, _among(each, chosen)) for each in seeds]), at
+                    per_case(metric, [_among(each, chosen) for each in seeds]), at
                 )
                 for name, seeds in places.items()
             }
@@ -225,11 +224,6 @@ def _among(places: Places, mask: NDArray[np.bool_]) -> Places:
     return Places(offsets_of(sizes[sizes > 0]), kept.above, kept.tied, kept.depth)
 
 
-def _at(metric: str, places: Places) -> PerCase:
-    name, k = metric_at(metric)
-    return METRICS[name](places, k)
-
-
 def _curves(
     places: Mapping[str, Sequence[Places]], resamples: Resamples, depth: int
 ) -> tuple[Curve, ...]:
@@ -239,11 +233,7 @@ def _curves(
             metric,
             ks,
             {
-                name: tuple(
-                    resamples.intervals(
-                        [_mean([METRICS[metric](each, k) for each in seeds]) for k in ks]
-                    )
-                )
+                name: tuple(resamples.intervals([per_case(f"{metric}@{k}", seeds) for k in ks]))
                 for name, seeds in places.items()
             },
         )

@@ -2,9 +2,14 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 
+import numpy as np
+
+from recembed.arrays import PerCase
 from recembed.errors import DataError
 from recembed.metrics.accuracy import METRICS
+from recembed.metrics.places import Places
 
 
 def metric_at(text: str) -> tuple[str, int]:
@@ -22,3 +27,10 @@ def metric_at(text: str) -> tuple[str, int]:
         given = repr(k) if k else "missing"
         raise DataError(f"metric {text!r}: k is {given}, not a whole number above 0: '{name}@10'")
     return name, int(k)
+
+
+def per_case(metric: str, seeds: Sequence[Places]) -> PerCase:
+    """A metric of each case, its mean over the places that several seeds gave, [n_cases]."""
+    name, k = metric_at(metric)
+    values = [METRICS[name](places, k) for places in seeds]
+    return values[0] if len(values) == 1 else np.mean(values, axis=0)

@@ -1,5 +1,6 @@
 """The model of a run, and the ranker that evaluation and serving share."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 from recembed.data.log import Log
@@ -25,6 +26,21 @@ def ranker_of(
 ) -> tuple[Ranker, Fitted]:
     """What answers for a run, in evaluation as in serving, and the model behind it.
 
+    As `rankers_of`, for one index.
+    """
+    (ranker,), model = rankers_of(run, (index,), machine=machine, loaded=loaded)
+    return ranker, model
+
+
+def rankers_of(
+    run: Run,
+    indices: Sequence[IndexKind | None],
+    *,
+    machine: Machine = THIS_MACHINE,
+    loaded: tuple[Log, Parts] | None = None,
+) -> tuple[list[Ranker], Fitted]:
+    """What answers for a run through each index, and the one model behind them.
+
     Histories without any item that the model knows get popular items of the part that was trained
     on: the events whose part is below the fact "trained" (1, the train part, where it is not set).
     loaded: the run's log, where the caller has read it already.
@@ -38,24 +54,33 @@ def ranker_of(
         model = restore(name, setting, items, arrays, machine)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise RunError(f"the model in {run.folder} is not whole ({error}): train again") from error
-    ranker = _searching(run, model, index, machine)
-    if len(ranker.known) != len(log.interactions.items):
-        raise RunError(
-            f"the model in {run.folder} was trained on {len(ranker.known)} items, its log has "
-            f"{len(log.interactions.items)}: train again"
-        )
+    rankers = [_searching(run, model, index, machine) for index in indices]
+    for ranker in rankers:
+        if len(ranker.known) != len(items):
+            raise RunError(
+                f"the model in {run.folder} was trained on {len(ranker.known)} items, its log has "
+                f"{len(items)}: train again"
+            )
     if isinstance(model, PopularityModel):
-        return ranker, model
+        return rankers, model
     parts = run.facts.get("trained", TRAIN + 1)
     if type(parts) is not int or not (part < parts).any():
         raise RunError(f"{run.folder} was trained on nothing (trained: {parts!r}): train again")
     popular = Popularity().fit(log.keep(part < parts), machine=machine)
-    return with_fallback(ranker, popular), model
+    return [with_fallback(ranker, popular) for ranker in rankers], model
 
 
 def has_vectors(model: Fitted) -> TypeGuard[VectorModel]:
     """Whether a model is a vector model."""
     return isinstance(model, VectorModel)
+
+
+def exact_ranker(model: Fitted, machine: Machine = THIS_MACHINE) -> Ranker:
+    """What ranks by a model: its vectors through exact search, or the model itself."""
+    if has_vectors(model):
+        return VectorRanker(model, ExactIndex(model.items, machine))
+    assert isinstance(model, Ranker)  # a Fitted is one of the two
+    return model
 
 
 def _searching(run: Run, model: Fitted, kind: IndexKind | None, machine: Machine) -> Ranker:
@@ -64,12 +89,11 @@ def _searching(run: Run, model: Fitted, kind: IndexKind | None, machine: Machine
     facts = run.facts.get("index")
     if kind == "annoy" and not facts:
         raise RunError(f"{run.folder} has no Annoy index: build it with `recembed index`")
-    if not has_vectors(model):
-        if not isinstance(model, Ranker):
-            raise RunError(f"the model in {run.folder} can rank nothing: train again")
-        return model
-    if facts is None or kind == "exact":
-        return VectorRanker(model, ExactIndex(model.items, machine))
+    ranks = has_vectors(model) or isinstance(model, Ranker)
+    if not ranks:
+        raise RunError(f"the model in {run.folder} can rank nothing: train again")
+    if facts is None or kind == "exact" or not has_vectors(model):
+        return exact_ranker(model, machine)
     return VectorRanker(model, _annoy(run, model, facts, machine))
 
 

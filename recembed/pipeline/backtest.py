@@ -18,9 +18,8 @@ from recembed.errors import DataError, RunError
 from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
 from recembed.evaluation.comparisons import compared
-from recembed.metrics.accuracy import METRICS
 from recembed.metrics.intervals import Resamples
-from recembed.metrics.names import metric_at
+from recembed.metrics.names import per_case
 from recembed.metrics.places import Places
 from recembed.models import registry
 from recembed.pipeline.contest import Leaks
@@ -194,17 +193,17 @@ def _trained(folder: Path, part: Split, estimator: Estimator, *, repeats: bool, 
 def _measured(folder: Path, names: Sequence[str], part: Split, asked: Mapping[str, Any]) -> _Window:
     """What the report on a window says of each case; the report is made if it is not there."""
     found, place = cases(part, "test", seed=asked["seed"]), folder / "report"
-    ks = list(dict.fromkeys(min(k, found.n_items) for k in asked["k"]))  # as evaluate cuts them
+    measure = Measure(True, asked["k"], asked["metric"]).within(found.n_items)  # as evaluate cuts
+    ks = list(measure.ks)
     if not _reported(place, names, ks):
         runs = [folder / name for name in names]
         evaluate(runs, html=False, examples=0, out=place, **asked)
-    name, k = metric_at(asked["metric"])
     values = {}
     with np.load(place / "places.npz") as kept:
         for model in names:
             above, tied = (kept[f"{model}/0/{what}"] for what in ("above", "tied"))
             places = Places(found.targets.offsets, above, tied, max(ks))
-            values[model] = METRICS[name](places, min(k, found.n_items))
+            values[model] = per_case(measure.deciding, [places])
     return _Window(part.stated("test"), found.owner, values)
 
 

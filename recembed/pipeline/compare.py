@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from recembed.data.split import Part
 from recembed.errors import DataError
-from recembed.evaluation.answers import Measure
+from recembed.evaluation.answers import Measure, ask
 from recembed.evaluation.cases import cases
 from recembed.evaluation.comparisons import compared
-from recembed.evaluation.runner import evaluate
-from recembed.metrics.accuracy import METRICS
+from recembed.evaluation.runner import check
 from recembed.metrics.intervals import Resamples
-from recembed.metrics.names import metric_at
+from recembed.metrics.names import metric_at, per_case
 from recembed.pipeline.contest import Indices, Leaks, contest
 from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
@@ -47,19 +44,17 @@ def compare(
     if len(rankers) < 2:
         raise DataError("there is one model, and nothing to compare it with: name another run")
     asked = cases(among.split, on, seed=seed)
-    report = evaluate(
-        rankers,
-        asked,
-        Measure(among.repeats, [k for _, k in names], memory=machine.memory),
-        progress=progress,
-    )
+    measure = Measure(among.repeats, [k for _, k in names], memory=machine.memory)
+    measure = measure.within(asked.n_items)
+    check(rankers, asked)
+    places = {
+        model: [ask(model, each, asked, measure, None, progress).places for each in seeds]
+        for model, seeds in rankers.items()
+    }
     resamples = Resamples(asked.owner, seed=seed)
     found: list[Comparison] = []
     for name, k in names:
-        k = min(k, asked.n_items)  # as a report has it
-        values = {
-            model: np.mean([METRICS[name](one, k) for one in seeds], axis=0)
-            for model, seeds in report.places.items()
-        }
-        found += compared(values, resamples, f"{name}@{k}")
+        each = f"{name}@{min(k, asked.n_items)}"  # as a report has it
+        values = {model: per_case(each, seeds) for model, seeds in places.items()}
+        found += compared(values, resamples, each)
     return tuple(found)

@@ -11,7 +11,7 @@ from recembed.data.rules import Rule
 from recembed.data.split import Part, Split
 from recembed.errors import DataError, RunError
 from recembed.evaluation.audit import audit, hold
-from recembed.models.stored import ranker_of
+from recembed.models.stored import IndexKind, rankers_of
 from recembed.protocols import Fitted, Machine, Ranker
 from recembed.report.document import Finding
 from recembed.run.folder import Run
@@ -45,10 +45,11 @@ class Contest:
         models: dict[str, Fitted] = {}
         for name, runs in self.runs.items():
             for run in runs:
-                for row, kind in _rows(name, run, index):
-                    ranker, model = ranker_of(run, index=kind, machine=machine, loaded=loaded)
+                rows = _rows(name, run, index)
+                answering, model = rankers_of(run, [*rows.values()], machine=machine, loaded=loaded)
+                for row, ranker in zip(rows, answering, strict=True):
                     rankers.setdefault(row, []).append(ranker)
-                    models.setdefault(name, model)
+                models.setdefault(name, model)
         return rankers, models
 
 
@@ -156,16 +157,14 @@ def _features(run: Run) -> tuple[str, ...]:
     return tuple(run.facts["setting"].get("features") or ())
 
 
-def _rows(
-    name: str, run: Run, index: Indices | None
-) -> list[tuple[str, Literal["exact", "annoy"]]]:
+def _rows(name: str, run: Run, index: Indices | None) -> dict[str, IndexKind]:
     """The rows that a run has in the report, and how each searches."""
     indexed = bool(run.facts.get("index"))
     if index is None:
         index = "annoy" if indexed else "exact"
-    rows: list[tuple[str, Literal["exact", "annoy"]]] = []
+    rows: dict[str, IndexKind] = {}
     if index in ("exact", "both"):
-        rows.append((name, "exact"))
+        rows[name] = "exact"
     if index == "annoy" or (index == "both" and indexed):
-        rows.append((f"{name} + Annoy", "annoy"))
+        rows[f"{name} + Annoy"] = "annoy"
     return rows

@@ -12,14 +12,12 @@ from recembed.data.split import VALID, Split
 from recembed.errors import DataError
 from recembed.evaluation.answers import Measure, ask
 from recembed.evaluation.cases import Cases, cases
-from recembed.metrics.accuracy import METRICS
-from recembed.metrics.names import metric_at
+from recembed.metrics.names import metric_at, per_case
 from recembed.models.popularity import Popularity, PopularityModel
-from recembed.models.ranker import VectorRanker, with_fallback
-from recembed.models.stored import has_vectors
+from recembed.models.ranker import with_fallback
+from recembed.models.stored import exact_ranker
 from recembed.progress import QUIET
 from recembed.protocols import Estimator, Fitted, Machine, Ranker, Validate
-from recembed.search.exact import ExactIndex
 from recembed.seed import rng
 
 LEAST = 1000  # users whose cases are asked: with fewer, settings differ by chance
@@ -52,20 +50,17 @@ class Objective:
 
     def value(self, model: Fitted) -> float:
         """The metric's mean over the cases, through exact search."""
-        name, k = metric_at(self.metric)
-        k = min(k, self.cases.n_items)
-        measure = Measure(self.repeats, (k,), memory=self.machine.memory)
+        _, k = metric_at(self.metric)
+        measure = Measure(self.repeats, (k,), self.metric, self.machine.memory)
+        measure = measure.within(self.cases.n_items)
         answers = ask("model", self._ranker(model), self.cases, measure, None, QUIET)
-        return float(METRICS[name](answers.places, k).mean())
+        return float(per_case(measure.deciding, [answers.places]).mean())
 
     def _ranker(self, model: Fitted) -> Ranker:
+        ranker = exact_ranker(model, self.machine)
         if isinstance(model, PopularityModel):
-            return model
-        if has_vectors(model):
-            exact = ExactIndex(model.items, self.machine)
-            return with_fallback(VectorRanker(model, exact), self._popular)
-        assert isinstance(model, Ranker)
-        return with_fallback(model, self._popular)
+            return ranker
+        return with_fallback(ranker, self._popular)
 
     @cached_property
     def _popular(self) -> PopularityModel:

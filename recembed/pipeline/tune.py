@@ -97,6 +97,7 @@ def tune(
         return Objective.of(some, metric, repeats=again, seed=seed, machine=machine)
 
     attempt = _attempt(estimator, asking(few))
+    fingerprint = data.interactions.fingerprint()
     about = {
         "model": model,
         "metric": metric,
@@ -105,7 +106,7 @@ def tune(
         "seed": str(seed),
         "split_seed": str(split_seed),
         "sample": str(sample),
-        "log": data.interactions.fingerprint(),
+        "log": fingerprint,
         "setting": f"{flat(estimator)}, seen {seen}, file order {file_order}",
         "space": str(spaces),
     }
@@ -129,7 +130,7 @@ def tune(
             test=str(parts.test_rule),
             valid=str(parts.valid_rule),
             split_seed=split_seed,
-            data=data.interactions.fingerprint(),
+            data=fingerprint,
             search=Search(metric, share, told),
         )
         found.write(Path(out) / BEST)

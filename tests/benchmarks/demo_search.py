@@ -24,11 +24,10 @@ from recembed.evaluation.answers import Measure
 from recembed.evaluation.cases import cases
 from recembed.evaluation.runner import evaluate
 from recembed.models.popularity import Popularity, PopularityModel
-from recembed.models.ranker import VectorRanker, with_fallback
+from recembed.models.ranker import with_fallback
 from recembed.models.registry import estimator
-from recembed.models.stored import has_vectors
+from recembed.models.stored import exact_ranker
 from recembed.pipeline.demo import DATA, SETTINGS, TEST, VALID
-from recembed.search.exact import ExactIndex
 from recembed.seed import rng
 
 TRIALS, METRIC = 12, "recall@10"
@@ -121,7 +120,7 @@ def main(names: list[str]) -> None:
             begin = time.perf_counter()
             model = estimator(name, values).fit(train)
             seconds = time.perf_counter() - begin
-            ranker = VectorRanker(model, ExactIndex(model.items)) if has_vectors(model) else model
+            ranker = exact_ranker(model)
             if not isinstance(model, PopularityModel):
                 ranker = with_fallback(ranker, popular)
             found = evaluate({name: ranker}, asked, Measure(True, (10,))).models[name]

@@ -42,12 +42,10 @@ from recembed.evaluation.cases import Cases, cases
 from recembed.metrics.accuracy import ndcg, recall
 from recembed.metrics.intervals import Resamples
 from recembed.metrics.places import Places
-from recembed.models.ranker import VectorRanker
 from recembed.models.registry import estimator, restore
-from recembed.models.stored import has_vectors
+from recembed.models.stored import exact_ranker
 from recembed.progress import QUIET
-from recembed.protocols import Fitted, Machine, Ranker
-from recembed.search.exact import ExactIndex
+from recembed.protocols import Machine
 from recembed.settings import flat
 
 FOLDER = Path(__file__).with_name("evaluation")
@@ -192,18 +190,10 @@ def answers(
         variants = dict(zip(VARIANTS, (fitted, plain), strict=True))
         wanted = Measure(repeats=False, ks=(DEPTH,))
         found = {
-            name: ask(name, ranker(each, here), asked, wanted, None, QUIET).places
+            name: ask(name, exact_ranker(each, here), asked, wanted, None, QUIET).places
             for name, each in variants.items()
         }
     return found, seconds
-
-
-def ranker(model: Fitted, here: Machine) -> Ranker:
-    """What ranks by a model."""
-    if has_vectors(model):
-        return VectorRanker(model, ExactIndex(model.items, here))
-    assert isinstance(model, Ranker)
-    return model
 
 
 def of_one_target(above: np.ndarray, tied: np.ndarray) -> Places:
