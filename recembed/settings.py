@@ -68,6 +68,9 @@ def log_between(low: float, high: float, *, needs: str | None = None) -> Range:
     return Range(low, high, log=True, needs=needs)
 
 
+KIND = "kind"  # the field that tells the choices of a part from each other
+
+
 def setting(
     default: Any,
     about: str,
@@ -184,22 +187,23 @@ def _not_drawn(found: Range, scale: str) -> str | None:
 def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") -> T:
     """A copy with values set by (dotted) name or nested mapping; text is read as the field's type.
 
-    what: what messages call a field.
+    A part that is one of several dataclasses is chosen by its `kind`: tower=NAME, or
+    tower.kind=NAME; a new choice begins with its defaults. what: what messages call a field.
 
     Raises: DataError for an unknown name (with the nearest ones) or a value of the wrong type.
     """
     hints = typing.get_type_hints(type(owner))
     known = {field.name for field in dataclasses.fields(owner)}  # type: ignore[arg-type]
     changed: dict[str, Any] = {}
-    for name, value in values.items():
+    for name, value in sorted(values.items(), key=_kinds_first):
         head, _, rest = name.partition(".")
         if head not in known:
             near = difflib.get_close_matches(head, known, 3) or sorted(known)
             raise DataError(f"no {what} {name!r}; there is {', '.join(near)}")
         now = changed.get(head, getattr(owner, head))
         if dataclasses.is_dataclass(now):
-            inner = {rest: value} if rest else _mapping(name, value)
-            changed[head] = change(now, inner)
+            inner = {rest: value} if rest else _mapping(name, hints[head], value)
+            changed[head] = _part(head, hints[head], now, inner)
         elif rest:
             raise DataError(f"{head} has no parts: there is no {name!r}")
         else:
@@ -207,7 +211,34 @@ def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") ->
     return dataclasses.replace(owner, **changed)  # type: ignore[type-var]
 
 
-def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+def _kinds_first(value: tuple[str, Any]) -> int:
+    """A part is chosen before it is changed, in whatever order both are given."""
+    name, _ = value
+    return name.count(".") - name.endswith(f".{KIND}")
+
+
+def parts(hint: Any) -> dict[str, type]:
+    """The dataclasses that a field is one of, by kind; empty where there is no choice."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return {}
+    return {one.kind: one for one in typing.get_args(hint) if dataclasses.is_dataclass(one)}  # type: ignore[attr-defined]
+
+
+def _part(name: str, hint: Any, now: Any, values: Mapping[str, Any]) -> Any:
+    """A part with values set; of another kind where they say so."""
+    kinds = parts(hint)
+    if not kinds or KIND not in values:
+        return change(now, values)
+    kind = values[KIND]
+    if kind not in kinds:
+        raise DataError(f"{name} is one of {', '.join(kinds)}, not {kind!r}")
+    rest = {key: value for key, value in values.items() if key != KIND}
+    return change(now if kind == now.kind else kinds[kind](), rest)
+
+
+def _mapping(name: str, hint: Any, value: Any) -> Mapping[str, Any]:
+    if isinstance(value, str) and parts(hint):
+        return {KIND: value}
     if not isinstance(value, Mapping):
         raise DataError(f"{name} has parts: set them as {name}.PART=VALUE")
     return value
@@ -258,14 +289,24 @@ def described(owner: Any, prefix: str = "") -> list[str]:
     lines: list[str] = []
     for field in dataclasses.fields(owner):
         value, about = getattr(owner, field.name), field.metadata.get("about", "")
-        if dataclasses.is_dataclass(value):
+        kinds = parts(hints[field.name])
+        if kinds:
+            name = f"{prefix}{field.name}"
+            lines.append(f"{name} = {value.kind!r} {'|'.join(kinds)}: {about}")
+            for kind in kinds.values():
+                lines += described(kind(), f"{name}.")
+        elif dataclasses.is_dataclass(value):
             lines += described(value, f"{prefix}{field.name}.")
-            continue
-        low, high = field.metadata.get("low"), field.metadata.get("high")
-        limits = "" if low is None else f" >= {low}" if high is None else f" {low}..{high}"
-        if typing.get_origin(hints[field.name]) is Literal:
-            limits = f" {'|'.join(map(str, typing.get_args(hints[field.name])))}"
-        space = field.metadata.get("search")
-        where = "" if space is None else f" [searched in {space}]"
-        lines.append(f"{prefix}{field.name} = {value!r}{limits}: {about}{where}")
+        else:
+            lines.append(_line(prefix + field.name, hints[field.name], field, value))
     return lines
+
+
+def _line(name: str, hint: Any, field: dataclasses.Field[Any], value: Any) -> str:
+    about, space = field.metadata.get("about", ""), field.metadata.get("search")
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    limits = "" if low is None else f" >= {low}" if high is None else f" {low}..{high}"
+    if typing.get_origin(hint) is Literal:
+        limits = f" {'|'.join(map(str, typing.get_args(hint)))}"
+    where = "" if space is None else f" [searched in {space}]"
+    return f"{name} = {value!r}{limits}: {about}{where}"

@@ -1,31 +1,45 @@
-"""Two towers trained by contrast: a user from their history, an item from its id and categories."""
+"""Two towers trained by contrast: a user from their history, an item from its id and content."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Vectors
+from recembed.data.embeddings import Embeddings
+from recembed.data.interactions import Interactions
 from recembed.data.log import Log
-from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, MissingExtra
-from recembed.models.history import HistoryModel
+from recembed.models.tower_math import NumpyTower
+from recembed.models.tower_model import TowerModel
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
-from recembed.training.recency import Recency
 from recembed.training.rounds import Rounds
+from recembed.training.towers.settings import (
+    Attention,
+    Features,
+    FullSoftmax,
+    Loss,
+    Mean,
+    Setting,
+    Tower,
+    Transformer,
+    Users,
+)
+
+if TYPE_CHECKING:
+    from recembed.training.towers.model import Trained
 
 
 @dataclass(frozen=True)
 class TwoTower:
-    """Softmax over the whole catalogue, given the weighted mean of what came before.
+    """A user tower that reads a history and an item tower, trained to find what came next.
 
-    The item table is shared by both towers; the user tower adds a linear map. Trained towers are
-    exported as two tables, so that serving needs no torch.
+    The item table is tied: histories are read through the vectors that are retrieved. Trained
+    towers are exported as arrays, so that serving needs no torch.
     """
 
     name: ClassVar[str] = "two-tower"
@@ -36,31 +50,50 @@ class TwoTower:
         search=one_of("user", "group", needs="group"),
     )
     dim: int = setting(64, "length of a vector", low=1, high=4096, search=one_of(32, 64, 128, 256))
-    features: tuple[str, ...] = setting((), "category columns of the item table, by name")
-    epochs: int = setting(5, "passes over the examples", low=1, search=between(2, 20))
-    batch_size: int = setting(512, "examples a step", low=1, search=one_of(128, 256, 512, 1024))
-    learning_rate: float = setting(
-        0.003,
-        "Adam's first step size, falls linearly to 0",
-        low=0,
-        search=log_between(0.0005, 0.05),
+    tower: Tower = setting(Transformer(), "what makes a user of a history")
+    loss: Loss = setting(FullSoftmax(), "what an item is compared with")
+    features: Features = setting(Features(), "what is known of items")
+    users: Users = setting(Users(), "what is known of users")
+    score: Literal["dot", "cosine"] = setting("dot", "of a user and an item, here as in serving")
+    temperature: float = setting(
+        0.07, "what a cosine is divided by", low=1e-3, high=100, search=log_between(0.03, 0.3)
+    )
+    bias: bool = setting(False, "a number of its own for each item, added to its scores")
+    reach: int = setting(
+        50,
+        "newest events of a history that are read, in training and serving",
+        low=1,
+        high=1 << 16,
+        search=one_of(20, 50, 100, 200),
     )
     dropout: float = setting(
-        0.1, "share of items left out of the histories", low=0, high=0.95, search=between(0.0, 0.6)
+        0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
     )
-    reach: int = setting(
-        100,
-        "most events of the past an example is trained on",
-        low=1,
-        search=one_of(20, 50, 100, 200),
+    epochs: int = setting(30, "passes over the examples", low=1, search=between(5, 60))
+    batch_size: int = setting(256, "histories a step", low=1, search=one_of(128, 256, 512, 1024))
+    learning_rate: float = setting(
+        0.002, "Adam's step size", low=0, search=log_between(0.0005, 0.02)
+    )
+    schedule: Literal["constant", "linear"] = setting(
+        "constant", "the step size stays, or falls linearly to 0"
+    )
+    average: float = setting(
+        0.999, "what a moving average of weights keeps in a step; 0: none", low=0, high=0.99999
+    )
+    updates: Literal["auto", "all", "touched"] = setting(
+        "auto", "a step changes all items, or those it needs (sampled losses); auto: by their count"
     )
     min_count: int = setting(
         1, "items with fewer events are not trained", low=1, search=one_of(1, 2, 5, 10, 20)
     )
-    recency: Recency = setting(Recency(decay=0.8), "how a history is pooled, trained and served")
 
     def __post_init__(self) -> None:
         check(self)
+        heads = 1 if isinstance(self.tower, Mean) else self.tower.heads
+        if self.dim % heads:
+            raise DataError(f"dim {self.dim} cannot be shared by {heads} heads: choose a multiple")
+        if self.bias and self.score == "cosine":
+            raise DataError("a cosine has no bias: set bias=false, or score=dot")
 
     def fit(
         self,
@@ -70,57 +103,68 @@ class TwoTower:
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
-    ) -> HistoryModel:
+    ) -> TowerModel:
         """Train. Raises: MissingExtra without torch; DataError if there is nothing to learn."""
         try:
-            from recembed.training.loop import Items, Towers, train
+            from recembed.training.towers.loop import train
+            from recembed.training.towers.model import Data
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
             raise MissingExtra("two-tower", "torch") from error
+        from recembed.models.content import content_of
         from recembed.training.examples import Examples
 
         events = log.interactions
         known = events.counts() >= self.min_count
         if not known.any():
             raise DataError(f"no item has {self.min_count} events: set min_count lower")
-        if self.features and log.items is None:
-            raise DataError(f"features {', '.join(self.features)} need an item table (--items)")
-        categories = Sequences(np.zeros(0, np.int32), np.zeros(events.n_items + 1, np.int64))
-        meanings: list[str] = []
-        if log.items is not None and self.features:
-            categories, meanings = log.items.categories(self.features)
-        examples = Examples.of(events.keep(known[events.rows]), self.unit, self.reach)
+        content = content_of(log, self.features)
+        setting = Setting.of(self)
+        kept = events.keep(known[events.rows])
+        examples = Examples.of(kept, self.unit, self.reach, every=setting.every)
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
-        setting = Towers(
-            dim=self.dim,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            dropout=self.dropout,
-            recency=self.recency,
-        )
-
-        def made(tables: tuple[Vectors, Vectors]) -> HistoryModel:
-            return HistoryModel.of(events.items, tables, known, self.recency, biased=True)
-
-        rounds = Rounds[HistoryModel](validate, self.epochs)
-        tables = train(
+        rounds = Rounds[TowerModel](validate, self.epochs)
+        trained = train(
             examples,
-            Items(known, categories, len(meanings)),
+            Data(known, events.counts(), content),
             setting,
             seed=seed,
             machine=machine,
             progress=progress,
-            after=lambda epoch, tables: rounds.after(epoch, lambda: made(tables())),
+            after=lambda epoch, made: rounds.after(
+                epoch, lambda: self._model(events.items, made())
+            ),
         )
-        return rounds.end(lambda: made(tables))
+        return rounds.end(lambda: self._model(events.items, trained))
+
+    def _model(self, items: Vocabulary, trained: "Trained") -> TowerModel:
+        table = Embeddings(items, trained.table, trained.known)
+        return self._placed(table, trained.bias, trained.tower)
+
+    def _placed(
+        self, table: Embeddings, bias: NDArray[Any] | None, tower: Mapping[str, NDArray[Any]]
+    ) -> TowerModel:
+        return TowerModel(
+            table,
+            bias,
+            NumpyTower(self.tower, tower),
+            self.reach,
+            self.score,
+            self.temperature,
+        )
 
     def restore(
         self,
         items: Vocabulary,
         arrays: Mapping[str, NDArray[Any]],
         machine: Machine = THIS_MACHINE,
-    ) -> HistoryModel:
-        return HistoryModel.restore(items, arrays, self.recency, biased=True)
+    ) -> TowerModel:
+        table = Embeddings(items, arrays["table"], arrays["known"].astype(bool))
+        tower = {
+            name.removeprefix("tower."): array
+            for name, array in arrays.items()
+            if name.startswith("tower.")
+        }
+        return self._placed(table, arrays.get("bias"), tower)

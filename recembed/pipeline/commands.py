@@ -35,7 +35,7 @@ def _training(run: Run) -> list[str]:
         "set": [
             f"{name}={','.join(value) if isinstance(value, tuple) else value}"
             for name, value in chosen.items()
-            if value != usual[name]
+            if name not in usual or value != usual[name]
         ],
         **{name: place if read.get(name) else None for name, place in PLACES.items()},
         "columns": [f"{role}={name}" for role, name in read.get("columns", {}).items()],

@@ -1,13 +1,13 @@
 """What a history model is trained on: the past of an event (or of a group) and what came then."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, offsets_of, ranges, run_starts, stable_order
+from recembed.arrays import Mask, Rows, offsets_of, ranges, run_starts, stable_order
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
@@ -15,10 +15,16 @@ from recembed.data.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """histories: one "user" an example. targets: the items that came then, at least one each."""
+    """histories: one "user" an example. targets: the items that came then, at least one each.
+
+    users: row of each example's user in the log. every: there are targets for each event of the
+    histories, not only for each history.
+    """
 
     histories: Interactions
     targets: Sequences
+    users: Rows
+    every: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,43 +33,59 @@ class Examples:
 
     A block is one event, or one group. Of a group a random part joins the history and the rest
     is the target, so that a basket is learned from its own items too.
+    every: a block is a user's newest event, and each event before it has the next one for a target.
     """
 
     events: Interactions
     unit: Literal["user", "group"]
     reach: int
+    every: bool
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
     begins: NDArray[np.int64]
 
     @classmethod
-    def of(cls, events: Interactions, unit: Literal["user", "group"], reach: int) -> "Examples":
+    def of(
+        cls,
+        events: Interactions,
+        unit: Literal["user", "group"],
+        reach: int,
+        *,
+        every: bool = False,
+    ) -> "Examples":
         """All blocks that have something before them; `reach`: most events of the past."""
-        begin = events.events.offsets[:-1][events.events.owners()]
+        offsets = events.events.offsets
+        begin = offsets[:-1][events.events.owners()]
+        if every:
+            long = np.flatnonzero(np.diff(offsets) > 1)
+            ones = np.ones(len(long), np.int64)
+            return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long])
         if unit == "user":
             starts = np.flatnonzero(np.arange(len(events)) > begin)
             sizes = np.ones(len(starts), np.int64)
-            return cls(events, unit, reach, starts, sizes, begin[starts])
+            return cls(events, unit, reach, False, starts, sizes, begin[starts])
         events = _with_whole_groups(events)
         group = events.group
         assert group is not None  # sentences() refused a log without groups
         edges = run_starts(group)
         sizes = np.diff(edges, append=len(group))
         kept = (sizes > 1) | (edges > begin[edges])
-        return cls(events, unit, reach, edges[kept], sizes[kept], begin[edges[kept]])
+        return cls(events, unit, reach, False, edges[kept], sizes[kept], begin[edges[kept]])
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def batches(self, size: int, random: np.random.Generator) -> Iterator[Batch]:
-        """One epoch in random order."""
-        order = random.permutation(len(self))
-        for start in range(0, len(order), size):
-            yield self.batch(order[start : start + size], random)
+    @property
+    def positions(self) -> int:
+        """Histories that are asked for what came then, prefixes of one another counted apart."""
+        if not self.every:
+            return len(self)
+        return int(np.minimum(self.starts - self.begins, self.reach).sum())
 
     def batch(self, which: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """The examples `which`."""
         starts, sizes, begins = self.starts[which], self.sizes[which], self.begins[which]
+        users = self._owners[starts]
         owner = np.repeat(np.arange(len(which)), sizes)
         block = ranges(starts, sizes)
         target = self._targets(sizes, starts > begins, random)
@@ -78,18 +100,27 @@ class Examples:
             Vocabulary.numbered(len(which), "example"),
             events.items,
             Sequences(events.rows[at], offsets_of(np.bincount(who, minlength=len(which)))),
+            time=None if events.time is None else events.time[at],
             group=None if events.group is None else events.group[at],
             weight=None if events.weight is None else events.weight[at],
             order=events.order,
         )
-        counts = np.bincount(owner[target], minlength=len(which))
-        return Batch(histories, Sequences(events.rows[block[target]], offsets_of(counts)))
+        if self.every:
+            targets = Sequences(events.rows[past + 1], np.arange(len(past) + 1))
+        else:
+            counts = np.bincount(owner[target], minlength=len(which))
+            targets = Sequences(events.rows[block[target]], offsets_of(counts))
+        return Batch(histories, targets, users, self.every)
+
+    @cached_property
+    def _owners(self) -> Rows:
+        return self.events.events.owners()
 
     def _targets(
         self, sizes: NDArray[np.int64], has_past: Mask, random: np.random.Generator
     ) -> Mask:
         """Which events of each block are targets: at least one, and a history is never empty."""
-        if self.unit == "user":
+        if self.unit == "user" or self.every:
             return np.ones(len(sizes), bool)
         owner = np.repeat(np.arange(len(sizes)), sizes)
         draw = random.random(len(owner))

@@ -38,18 +38,23 @@ class Recency:
 
     def weights(self, histories: Interactions) -> Vectors:
         """Weight of each event, float32 [n]."""
-        sequences = histories.events
-        owner = sequences.owners()
-        back = sequences.offsets[1:][owner] - 1 - np.arange(len(owner))  # 0 is the newest event
-        age = back if histories.group is None else _groups_after(histories.group, owner)
+        age = ages(histories)
         weight = np.power(np.float32(self.decay), age.astype(np.float32))
         if self.last is not None:
-            weight[back >= self.last] = 0
+            weight[_events_after(histories) >= self.last] = 0
         if histories.group is not None:
             weight[age > 0] *= 0 if self.scope == "group" else self.past
         if histories.weight is not None:
             weight *= histories.weight
         return weight.astype(np.float32)
+
+    def shares(self, histories: Interactions) -> Vectors:
+        """Weights that sum to 1 (regardless of sign) in each history, float32 [n]."""
+        weight = self.weights(histories)
+        owner = histories.events.owners()
+        total = np.bincount(owner, abs(weight), histories.n_users)
+        shares: Vectors = (weight / np.maximum(total, 1e-12)[owner]).astype(np.float32)
+        return shares
 
     def matrix(self, histories: Interactions) -> sp.csr_matrix:
         """User x item weights; an item that came often weighs the sum, float32."""
@@ -68,6 +73,20 @@ class Recency:
         pooled: Vectors = weights @ vectors
         pooled /= np.where(total > 0, total, 1).astype(np.float32)
         return pooled
+
+
+def ages(histories: Interactions) -> NDArray[np.int64]:
+    """How many events, or groups where the log has them, came after each of its history, [n]."""
+    if histories.group is None:
+        return _events_after(histories)
+    return _groups_after(histories.group, histories.events.owners())
+
+
+def _events_after(histories: Interactions) -> NDArray[np.int64]:
+    sequences = histories.events
+    owner = sequences.owners()
+    after: NDArray[np.int64] = sequences.offsets[1:][owner] - 1 - np.arange(len(owner))
+    return after
 
 
 def _groups_after(group: NDArray[np.int64], owner: NDArray[np.int32]) -> NDArray[np.int64]:

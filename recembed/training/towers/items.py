@@ -1,0 +1,129 @@
+"""The item tower: a vector of an item's id, and of what the catalogue says of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from recembed.arrays import Mask, Vectors
+
+SIZE = 0.02  # of numbers at the start: scores begin near 0, and steps of 0.001 soon matter
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What is known of items beside who took them, aligned with them.
+
+    sparse: item x (category or word), float32. dense: numbers and vectors, float32 [n_items, m].
+    """
+
+    sparse: sp.csr_matrix
+    dense: Vectors
+
+    @classmethod
+    def none(cls, n_items: int) -> "Content":
+        """Nothing is known."""
+        return cls(sp.csr_matrix((n_items, 0), dtype=np.float32), np.zeros((n_items, 0), "f4"))
+
+    def __bool__(self) -> bool:
+        return self.sparse.shape[1] + self.dense.shape[1] > 0
+
+    @property
+    def known(self) -> Mask:
+        """Items of which anything is known, [n_items]."""
+        return (self.sparse.getnnz(axis=1) > 0) | self.dense.any(axis=1)
+
+    def take(self, rows: np.ndarray) -> "Content":
+        """Of some items, in this order."""
+        return Content(self.sparse[rows], self.dense[rows])
+
+
+class _SparseMap(torch.autograd.Function):
+    """matrix @ table, both ways by sparse products: an embedding bag's backward is far slower."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, table: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ table
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, ctx.transposed @ grads[0]
+
+
+def mapped(matrix: sp.csr_matrix, table: Tensor) -> Tensor:
+    """matrix @ table, with a gradient for the table, [len(matrix), dim]."""
+    found: Tensor = _SparseMap.apply(*_both(matrix, table.device), table)
+    return found
+
+
+class ItemTower(nn.Module):
+    """Vectors of items: their id's plus linear maps of their content, [n, dim].
+
+    Where an id is dropped, the content alone is left; an item without content keeps its id.
+    """
+
+    has: Tensor
+
+    def __init__(
+        self, content: Content, dim: int, *, biased: bool, id_dropout: float, touched: bool
+    ) -> None:
+        """touched: the gradient of `ids` has only the rows that were asked for."""
+        super().__init__()
+        n_items, m = content.dense.shape
+        self.content, self.id_dropout, self.touched = content, id_dropout, touched
+        self.ids = nn.Parameter(torch.randn(n_items, dim) * SIZE)
+        self.bias = nn.Parameter(torch.zeros(n_items)) if biased else None
+        self.sparse = nn.Parameter(torch.randn(content.sparse.shape[1], dim) * SIZE)
+        self.dense = nn.Parameter(torch.randn(m, dim) * SIZE)
+        self.register_buffer("has", torch.from_numpy(content.known), persistent=False)
+        self._whole: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, rows: Tensor | None = None) -> Tensor:
+        """Of some items, [len(rows), dim]; None: of all. While training, ids are dropped."""
+        vectors = self.ids if rows is None else _rows(self.ids, rows, self.touched)
+        if not self.content:
+            return vectors
+        if self.training and self.id_dropout:
+            has = self.has if rows is None else self.has[rows]
+            kept = torch.rand(len(vectors), device=vectors.device) >= self.id_dropout
+            vectors = vectors * (kept | ~has)[:, None]
+        if self.content.sparse.shape[1]:
+            vectors = vectors + _SparseMap.apply(*self._sparse(rows), self.sparse)
+        if self.content.dense.shape[1]:
+            dense = self.content.dense if rows is None else self.content.dense[rows.cpu().numpy()]
+            vectors = vectors + torch.from_numpy(dense).to(vectors.device) @ self.dense
+        return vectors
+
+    def biases(self, rows: Tensor | None = None) -> Tensor | None:
+        """Of some items, [len(rows)], or of all; None where there are none."""
+        return self.bias if rows is None or self.bias is None else self.bias[rows]
+
+    def _sparse(self, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The matrix of some items and its transpose; that of all is kept."""
+        if rows is not None:
+            return _both(self.content.sparse[rows.cpu().numpy()], self.ids.device)
+        if self._whole is None:
+            self._whole = _both(self.content.sparse, self.ids.device)
+        return self._whole
+
+
+def _rows(table: nn.Parameter, rows: Tensor, touched: bool) -> Tensor:
+    return nn.functional.embedding(rows, table, sparse=touched)
+
+
+def _both(matrix: sp.csr_matrix, device: torch.device) -> tuple[Tensor, Tensor]:
+    return _csr(matrix, device), _csr(matrix.T.tocsr(), device)
+
+
+def _csr(matrix: sp.csr_matrix, device: torch.device) -> Tensor:
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(matrix.indptr.astype(np.int64)),
+        torch.from_numpy(matrix.indices.astype(np.int64)),
+        torch.from_numpy(matrix.data.astype(np.float32)),
+        size=matrix.shape,
+        device=device,
+    )

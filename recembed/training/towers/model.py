@@ -1,0 +1,192 @@
+"""Both towers together: the loss of a batch, and what they come to in NumPy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recembed.arrays import Mask, Vectors
+from recembed.training.examples import Batch
+from recembed.training.towers import losses
+from recembed.training.towers.buckets import Bucket, Histories
+from recembed.training.towers.items import Content, ItemTower, mapped
+from recembed.training.towers.losses import Candidates, Targets
+from recembed.training.towers.negatives import Negatives
+from recembed.training.towers.settings import BCE, GBCE, FullSoftmax, SampledSoftmax, Setting
+from recembed.training.towers.users import Block, user_tower
+
+MOST = 1 << 16  # events of a block: few are that long, and one block's scratch space stays small
+
+Rows64: TypeAlias = NDArray[np.int64]
+Locate: TypeAlias = Callable[[NDArray[np.integer]], Rows64]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What is trained on beside the examples.
+
+    known bool [n_items]: trained items. counts int64 [n_items]: their events. content: of all
+    items. users: user x (id or category), None where users are placed by their history alone.
+    """
+
+    known: Mask
+    counts: NDArray[np.int64]
+    content: Content
+    users: sp.csr_matrix | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of training, in NumPy.
+
+    table [n_items, dim]: histories are read through it and, with bias [n_items], it is retrieved.
+    known [n_items]: items that have a vector. tower: the user tower's arrays by name.
+    users [n_users, dim]: what is added to a user's vector; None: nothing.
+    """
+
+    table: Vectors
+    known: Mask
+    bias: Vectors | None
+    tower: dict[str, Vectors]
+    users: Vectors | None
+
+
+class Towers(nn.Module):
+    """Items and users in one space. Rows inside are those of the trained items, in their order."""
+
+    def __init__(self, data: Data, setting: Setting) -> None:
+        super().__init__()
+        self.data, self.setting = data, setting
+        self.rows = np.flatnonzero(data.known)
+        self.compact = np.full(len(data.known), -1, np.int64)
+        self.compact[self.rows] = np.arange(len(self.rows))
+        self.negatives = Negatives.of(setting.loss, data.counts[self.rows])
+        self.touched = setting.touches(len(self.rows))
+        self.items = ItemTower(
+            data.content.take(self.rows),
+            setting.dim,
+            biased=setting.bias,
+            id_dropout=setting.features.id_dropout,
+            touched=self.touched,
+        )
+        self.tower = user_tower(setting.tower, setting.dim, setting.reach, every=setting.every)
+        width = 0 if data.users is None else data.users.shape[1]
+        self.users = nn.Parameter(torch.zeros(width, setting.dim))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.users.device
+
+    def forward(self, batch: Batch, random: np.random.Generator) -> Tensor:
+        """The mean loss of a target of the batch."""
+        loss, target = self.setting.loss, self.compact[batch.targets.values]
+        drawn = None if self.negatives is None else self.negatives.draw(target, random)
+        if drawn is None:
+            others = random.integers(0, len(self.rows), len(target) if isinstance(loss, BCE) else 0)
+        else:
+            others = drawn.rows
+        used, locate = self._used(batch, target, others)
+        table = self.items(used)  # [n, dim]
+        bias = self.items.biases(used)
+        query, order = self._queries(batch, table, locate)
+        query, vectors = self._comparable(query, table)
+        rows = self._tensor(locate(target))
+        owner = self._tensor(order[batch.targets.owners()])
+
+        def scores(of: Tensor) -> Tensor:  # of an item for each target, [n_targets]
+            dots = (query[owner] * vectors[of]).sum(dim=1)
+            return dots if bias is None else dots + bias[of]
+
+        targets = Targets(owner, rows, scores(rows))
+        if isinstance(loss, FullSoftmax):
+            return losses.full_softmax(query, Candidates(vectors, bias), targets)
+        found = self._tensor(locate(others))
+        if drawn is None:
+            return losses.one_negative(targets, scores(found))
+        shift = None if bias is None else bias[found]
+        if drawn.correction is not None:
+            correction = self._tensor(drawn.correction)
+            shift = correction if shift is None else shift + correction
+        candidates = Candidates(vectors[found], shift, found)
+        if isinstance(loss, GBCE):
+            power = losses.calibrated(loss.negatives, len(self.rows), loss.calibration)
+            return losses.logistic(query, candidates, targets, power)
+        hardest = loss.hardest if isinstance(loss, SampledSoftmax) else None
+        return losses.sampled_softmax(query, candidates, targets, hardest)
+
+    @torch.no_grad()
+    def export(self) -> Trained:
+        """As it is now."""
+        self.eval()
+        setting, content = self.setting, self.data.content
+        table = np.zeros((len(self.compact), setting.dim), np.float32)
+        known = self.data.known | content.known
+        if content:
+            table += content.sparse @ _array(self.items.sparse)
+            table += content.dense @ _array(self.items.dense)
+        table[self.rows] += _array(self.items.ids)
+        bias = None
+        if self.items.bias is not None:
+            bias = np.zeros(len(table), np.float32)
+            bias[self.rows] = _array(self.items.bias)
+            untouched = known & ~self.data.known
+            bias[untouched] = bias[self.rows].mean()
+        users = None if self.data.users is None else self.data.users @ _array(self.users)
+        tower = {name: _array(each) for name, each in self.tower.named_parameters()}
+        return Trained(table, known, bias, tower, users)
+
+    def _used(self, batch: Batch, target: Rows64, others: Rows64) -> tuple[Tensor | None, Locate]:
+        """The rows that a step needs, None: all; and where an item is among them."""
+        if not self.touched:
+            return None, lambda rows: rows.astype(np.int64)
+        used = np.unique(np.concatenate([self.compact[batch.histories.rows], target, others]))
+        return self._tensor(used), lambda rows: np.searchsorted(used, rows)
+
+    def _queries(self, batch: Batch, table: Tensor, locate: Locate) -> tuple[Tensor, Rows64]:
+        """Vectors of all histories, or of all their events, and which of them is whose."""
+        histories = Histories.for_tower(batch.histories, self.setting.tower, None)
+        found, which, owners = [], [], []
+        for bucket in histories.buckets(MOST):
+            block = Block.of(bucket, locate(self.compact[bucket.rows]), self.device)
+            items = F.embedding(block.rows, table)  # [n, longest, dim]
+            if self.training and self.setting.dropout:
+                share = torch.rand(*block.rows.shape, 1, device=self.device)
+                items = items * (share >= self.setting.dropout)
+            found.append(self.tower(items, block))
+            which.append(bucket.events if batch.every else bucket.which)
+            owners.append(np.repeat(bucket.which, bucket.lengths) if batch.every else bucket.which)
+        order = np.empty(sum(map(len, which)), np.int64)
+        order[np.concatenate(which)] = np.arange(len(order))
+        query = torch.cat(found)
+        if self.data.users is not None:
+            query = query + self._about(batch, np.concatenate(owners))
+        return query, order
+
+    def _about(self, batch: Batch, owners: Rows64) -> Tensor:
+        """What is known of the user of each query, [n_queries, dim]; left out by chance."""
+        assert self.data.users is not None
+        about = mapped(self.data.users[batch.users], self.users)  # [examples, dim]
+        if self.training and self.setting.users.dropout:
+            kept = torch.rand(len(about), 1, device=self.device) >= self.setting.users.dropout
+            about = about * kept
+        return about[self._tensor(owners)]
+
+    def _comparable(self, query: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Both so that the score is their dot product."""
+        if self.setting.score == "dot":
+            return query, table
+        return F.normalize(query, dim=1) / self.setting.temperature, F.normalize(table, dim=1)
+
+    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _array(parameter: Tensor) -> Vectors:
+    return parameter.detach().cpu().numpy().copy()
