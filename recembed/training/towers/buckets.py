@@ -79,13 +79,16 @@ class Histories:
             return cls.of(events, reach, weight=tower.recency.shares(events))
         return cls.of(events, reach, gaps=isinstance(tower, Transformer) and tower.gaps)
 
-    def buckets(self, most: int) -> Iterator[Bucket]:
-        """All histories, shortest first; most: events of a block, padding too."""
+    def buckets(self, most: int, *, even: bool = False) -> Iterator[Bucket]:
+        """All histories, shortest first; most: events of a block, padding too.
+
+        even: those of a block are of one length, without any padding.
+        """
         order = np.argsort(self.lengths, kind="stable")
         lengths = self.lengths[order]
         begin = int(np.searchsorted(lengths, 1))
         while begin < len(order):
-            within = int(lengths[begin] * STRETCH) + SLACK
+            within = int(lengths[begin]) if even else int(lengths[begin] * STRETCH) + SLACK
             end = int(np.searchsorted(lengths, within, side="right"))
             end = max(begin + 1, min(end, begin + most // max(int(lengths[end - 1]), 1)))
             yield self._bucket(order[begin:end])
