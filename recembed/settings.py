@@ -96,6 +96,9 @@ def check(owner: Any) -> None:
         value = getattr(owner, field.name)
         choices = typing.get_args(hints[field.name])
         literal = typing.get_origin(hints[field.name]) is Literal
+        if parts(hints[field.name]) and type(value) not in choices:
+            wanted = ", ".join(f"{one.__name__}()" for one in choices)
+            raise DataError(f"{field.name} is one of {wanted}, not {value!r}")
         if literal and value not in choices:
             raise DataError(f"{field.name} is one of {', '.join(map(str, choices))}, not {value!r}")
         _check_range(field, value)
@@ -130,58 +133,17 @@ def flat(owner: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
-    """Where to search each hyperparameter that is worth it, by dotted name."""
-    found: dict[str, Space] = {}
+def kinds(owner: Any, prefix: str = "") -> dict[str, str]:
+    """What is chosen for each part that is one of several dataclasses, by dotted name."""
+    hints = typing.get_type_hints(type(owner))
+    found: dict[str, str] = {}
     for field in dataclasses.fields(owner):
-        value, space = getattr(owner, field.name), field.metadata.get("search")
+        value = getattr(owner, field.name)
+        if parts(hints[field.name]):
+            found[prefix + field.name] = value.kind
         if dataclasses.is_dataclass(value):
-            found |= spaces(value, f"{prefix}{field.name}.")
-        elif space is not None:
-            found[prefix + field.name] = space
+            found |= kinds(value, f"{prefix}{field.name}.")
     return found
-
-
-def searched(owner: Any, given: Mapping[str, str]) -> dict[str, Space]:
-    """The spaces of `owner`, with those in `given` in their place.
-
-    given: by dotted name, values ("64,128") or a range ("0.01..0.1"; "0.01..0.1:log").
-
-    Raises: DataError for a space that nothing can be drawn from, or that leaves the field's range.
-    """
-    return spaces(owner) | {name: _space(owner, name, text) for name, text in given.items()}
-
-
-def _space(owner: Any, name: str, text: str) -> Space:
-    def read(part: str) -> Any:
-        return flat(change(owner, {name: part}))[name]
-
-    if not isinstance(text, str):
-        raise DataError(f"a space is text, {name}='8,16' or {name}='8..64:log', not {text!r}")
-    if isinstance(flat(owner).get(name), tuple):
-        raise DataError(f"{name} is a list of text, which cannot be searched: fix it")
-    ends, _, scale = text.partition(":")
-    low, dots, high = ends.partition("..")
-    if not dots:
-        return Choices(tuple(dict.fromkeys(read(part.strip()) for part in text.split(","))))
-    found = Range(read(low.strip()), read(high.strip()), log=scale == "log")
-    wrong = _not_drawn(found, scale)
-    if wrong:
-        raise DataError(f"{name} cannot be searched in {text!r}: {wrong}")
-    return found
-
-
-def _not_drawn(found: Range, scale: str) -> str | None:
-    """Why no number can be drawn, None if one can."""
-    if not all(type(end) in (int, float) for end in (found.low, found.high)):
-        return "its ends are no numbers: name its values (a,b,c)"
-    if scale not in ("", "log"):
-        return f"there is no scale {scale!r}: write :log, or nothing"
-    if found.low > found.high:
-        return f"{found.low} is above {found.high}"
-    if found.log and found.low <= 0:
-        return "a logarithm needs ends above 0"
-    return None
 
 
 def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") -> T:
@@ -193,7 +155,7 @@ def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") ->
     Raises: DataError for an unknown name (with the nearest ones) or a value of the wrong type.
     """
     hints = typing.get_type_hints(type(owner))
-    known = {field.name for field in dataclasses.fields(owner)}  # type: ignore[arg-type]
+    known = _fields(owner)
     changed: dict[str, Any] = {}
     for name, value in sorted(values.items(), key=_kinds_first):
         head, _, rest = name.partition(".")
@@ -202,7 +164,7 @@ def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") ->
             raise DataError(f"no {what} {name!r}; there is {', '.join(near)}")
         now = changed.get(head, getattr(owner, head))
         if dataclasses.is_dataclass(now):
-            inner = {rest: value} if rest else _mapping(name, hints[head], value)
+            inner = {rest: value} if rest else _mapping(name, now, hints[head], value)
             changed[head] = _part(head, hints[head], now, inner)
         elif rest:
             raise DataError(f"{head} has no parts: there is no {name!r}")
@@ -221,26 +183,37 @@ def parts(hint: Any) -> dict[str, type]:
     """The dataclasses that a field is one of, by kind; empty where there is no choice."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return {}
-    return {one.kind: one for one in typing.get_args(hint) if dataclasses.is_dataclass(one)}  # type: ignore[attr-defined]
+    choice: list[Any] = [one for one in typing.get_args(hint) if dataclasses.is_dataclass(one)]
+    return {one.kind: one for one in choice}
 
 
 def _part(name: str, hint: Any, now: Any, values: Mapping[str, Any]) -> Any:
     """A part with values set; of another kind where they say so."""
-    kinds = parts(hint)
-    if not kinds or KIND not in values:
+    choice = parts(hint)
+    if not choice:
         return change(now, values)
-    kind = values[KIND]
-    if kind not in kinds:
-        raise DataError(f"{name} is one of {', '.join(kinds)}, not {kind!r}")
-    rest = {key: value for key, value in values.items() if key != KIND}
-    return change(now if kind == now.kind else kinds[kind](), rest)
+    kind = values.get(KIND, now.kind)
+    if not isinstance(kind, str) or kind not in choice:
+        raise DataError(f"{name} is one of {', '.join(choice)}, not {kind!r}")
+    if kind != now.kind:
+        now = choice[kind]()
+    for field in (value.partition(".")[0] for value in values):
+        having = [f"{name}={each}" for each, one in choice.items() if field in _fields(one)]
+        if having and field not in _fields(now):
+            raise DataError(f"{name}={kind} has no {field!r}: choose {' or '.join(having)}")
+    return change(now, values, f"hyperparameter of {name}={kind}:")
 
 
-def _mapping(name: str, hint: Any, value: Any) -> Mapping[str, Any]:
+def _fields(owner: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(owner)]
+
+
+def _mapping(name: str, now: Any, hint: Any, value: Any) -> Mapping[str, Any]:
     if isinstance(value, str) and parts(hint):
         return {KIND: value}
     if not isinstance(value, Mapping):
-        raise DataError(f"{name} has parts: set them as {name}.PART=VALUE")
+        inner = ", ".join(f"{name}.{each}" for each in _fields(now))
+        raise DataError(f"{name} has parts: set {inner}")
     return value
 
 
@@ -284,22 +257,31 @@ def _scalar(name: str, kind: type, value: Any) -> Any:
 
 
 def described(owner: Any, prefix: str = "") -> list[str]:
-    """One line a hyperparameter: name, default, range or choices, meaning, space."""
+    """One line a hyperparameter: name, default, range or choices, meaning, space.
+
+    Below a part that is one of several stands each of them, what it is and what it has.
+    """
     hints = typing.get_type_hints(type(owner))
     lines: list[str] = []
     for field in dataclasses.fields(owner):
-        value, about = getattr(owner, field.name), field.metadata.get("about", "")
-        kinds = parts(hints[field.name])
-        if kinds:
-            name = f"{prefix}{field.name}"
-            lines.append(f"{name} = {value.kind!r} {'|'.join(kinds)}: {about}")
-            for kind in kinds.values():
-                lines += described(kind(), f"{name}.")
+        value, name = getattr(owner, field.name), prefix + field.name
+        choice = parts(hints[field.name])
+        if choice:
+            about = field.metadata.get("about", "")
+            lines.append(f"{name} = {value.kind!r} {'|'.join(choice)}: {about}")
+            lines += [line for one in choice.values() for line in _kind(name, one())]
         elif dataclasses.is_dataclass(value):
-            lines += described(value, f"{prefix}{field.name}.")
+            lines += described(value, f"{name}.")
         else:
-            lines.append(_line(prefix + field.name, hints[field.name], field, value))
+            lines.append(_line(name, hints[field.name], field, value))
     return lines
+
+
+def _kind(name: str, part: Any) -> list[str]:
+    """One choice of a part, and its own hyperparameters, further in."""
+    about = {field.name: field.metadata.get("about", "") for field in dataclasses.fields(part)}
+    own = [line for line in described(part, f"{name}.") if not line.startswith(f"{name}.{KIND} ")]
+    return [f"  {name}={part.kind}: {about[KIND]}", *(f"    {line}" for line in own)]
 
 
 def _line(name: str, hint: Any, field: dataclasses.Field[Any], value: Any) -> str:

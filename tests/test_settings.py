@@ -1,6 +1,7 @@
 """Hyperparameters by name, from text, within their ranges."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
 from typing import Literal
 
 import pytest
@@ -8,22 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recembed.errors import DataError
-from recembed.models.registry import estimator, names
-from recembed.settings import (
-    Choices,
-    Range,
-    as_dict,
-    between,
-    change,
-    check,
-    described,
-    flat,
-    log_between,
-    one_of,
-    searched,
-    setting,
-    spaces,
-)
+from recembed.settings import as_dict, change, check, described, flat, kinds, setting
 
 
 @dataclass(frozen=True)
@@ -109,7 +95,7 @@ def test_what_a_setting_prints_sets_it_again(kind, size, deep, rate, last):
         ({"part.raet": 3}, "no hyperparameter 'raet'; there is rate"),
         ({"xyz": 3}, "no hyperparameter 'xyz'; there is deep, kind, names, part, size"),
         ({"size.deep": 3}, "size has no parts: there is no 'size.deep'"),
-        ({"part": "3"}, "part has parts: set them as part.PART=VALUE"),
+        ({"part": "3"}, "part has parts: set part.rate, part.last"),
         ({"size": "many"}, "size is of type int, 'many' is not"),
         ({"size": "1.5"}, "size is of type int, '1.5' is not"),
         ({"size": 1.5}, "size is of type int, 1.5 is not"),
@@ -164,107 +150,130 @@ def test_a_description_has_default_range_and_meaning():
 
 
 @dataclass(frozen=True)
-class Part:
-    decay: float = setting(1.0, "a share", low=0.0, high=1.0, search=between(0.5, 1.0))
-    past: float = setting(1.0, "a factor", low=0.0, search=log_between(0.1, 1.0, needs="group"))
+class Square:
+    kind: Literal["square"] = setting("square", "four sides")
+    side: int = setting(2, "of each", low=1, high=9)
+    inner: Inner = setting(Inner(), "a part of the part")
 
     def __post_init__(self):
         check(self)
 
 
 @dataclass(frozen=True)
-class Searched:
-    size: int = setting(4, "how many", low=1, search=log_between(2, 64))
-    kind: Literal["red", "green"] = setting("red", "a colour", search=one_of("red", "green"))
-    threads: int = setting(1, "nothing to choose", low=1)
-    part: Part = setting(Part(), "a part")
+class Circle:
+    kind: Literal["circle"] = setting("circle", "no side")
+    radius: int = setting(2, "half of it", low=1, high=9)
+    side: int = setting(7, "a field that squares have, too", low=1, high=9)
 
     def __post_init__(self):
         check(self)
 
 
-def test_spaces_are_named_as_the_settings_are_and_fixed_fields_have_none():
-    assert spaces(Searched()) == {
-        "size": Range(2, 64, log=True),
-        "kind": Choices(("red", "green")),
-        "part.decay": Range(0.5, 1.0),
-        "part.past": Range(0.1, 1.0, log=True, needs="group"),
-    }
+@dataclass(frozen=True)
+class Point:
+    kind: Literal["point"] = setting("point", "nothing to choose")
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_space_of_a_model_lies_in_its_fields_range_and_holds_the_default(name):
-    model = estimator(name)
-    now = flat(model)
-    for field, space in spaces(model).items():
-        values = space.values if isinstance(space, Choices) else (space.low, space.high)
-        for value in values:
-            set_to = flat(change(model, {field: value}))[field]
-            assert (set_to, type(set_to)) == (value, type(value)), field
-        assert now[field] in space, field
-        if isinstance(space, Choices):
-            assert len(set(values)) == len(values) > 1, field
-        else:
-            assert not (space.log and space.low <= 0), field
-            assert space.low < space.high, field
+@dataclass(frozen=True)
+class Drawn:
+    size: int = setting(4, "how many", low=1, high=9)
+    shape: Square | Circle | Point = setting(Square(), "a shape")
+
+    def __post_init__(self):
+        check(self)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "space"),
+    ("values", "shape"),
     [
-        ("size", "8,16, 8", Choices((8, 16))),
-        ("size", "7", Choices((7,))),
-        ("size", "2..9", Range(2, 9)),
-        ("size", "2..9:log", Range(2, 9, log=True)),
-        ("size", "3..3", Range(3, 3)),
-        ("threads", "1,2", Choices((1, 2))),
-        ("kind", "green", Choices(("green",))),
-        ("part.decay", "0..1", Range(0.0, 1.0)),
-        ("part.past", "1e-2..10:log", Range(0.01, 10.0, log=True)),
+        ({"shape": "circle"}, Circle()),
+        ({"shape.kind": "circle"}, Circle()),
+        ({"shape": {"kind": "circle", "radius": 3}}, Circle(radius=3)),
+        ({"shape": "circle", "shape.radius": "3"}, Circle(radius=3)),
+        ({"shape.radius": "3", "shape": "circle"}, Circle(radius=3)),
+        (
+            {"shape.side": "3", "shape.radius": "3", "shape.kind": "circle"},
+            Circle("circle", 3, 3),
+        ),
+        ({"shape.inner.rate": "0.1"}, Square(inner=Inner(0.1))),
+        ({"shape.inner.rate": "0.1", "shape": "square"}, Square(inner=Inner(0.1))),
+        ({"shape": {"inner": {"rate": 0.1}}, "shape.side": 5}, Square(side=5, inner=Inner(0.1))),
+        ({"shape": {"kind": "point"}}, Point()),
     ],
 )
-def test_a_space_is_given_as_text_and_takes_the_place_of_the_models_own(name, text, space):
-    assert searched(Searched(), {name: text}) == spaces(Searched()) | {name: space}
+def test_a_part_of_several_kinds_is_chosen_before_it_is_changed(values, shape):
+    assert change(Drawn(), values) == Drawn(shape=shape)
+
+
+def test_another_kind_begins_with_its_defaults_and_the_same_kind_stays_as_it_is():
+    made = Drawn(shape=Square(side=5))
+    assert change(made, {"shape": "square"}) == made
+    assert change(made, {"shape": "circle"}).shape.side == 7
+    assert change(change(made, {"shape": "point"}), {"shape": "square"}).shape.side == 2
+
+
+shapes = st.one_of(
+    st.builds(Square, side=st.integers(1, 9), inner=st.builds(Inner, rate=st.floats(0, 1))),
+    st.builds(Circle, radius=st.integers(1, 9), side=st.integers(1, 9)),
+    st.just(Point()),
+)
+
+
+@given(shapes, shapes, st.randoms())
+def test_whatever_was_chosen_comes_back_from_a_manifest_and_from_text_in_any_order(
+    one, other, random
+):
+    made = Drawn(shape=one)
+    assert change(Drawn(shape=other), json.loads(json.dumps(as_dict(made)))) == made
+    texts = [(name, str(value)) for name, value in flat(made).items()]
+    random.shuffle(texts)
+    assert change(Drawn(shape=other), dict(texts)) == made
+
+
+def test_kinds_say_which_part_was_chosen():
+    assert kinds(Drawn()) == {"shape": "square"}
+    assert kinds(Drawn(shape=Point())) == {"shape": "point"}
+    assert kinds(Outer()) == {}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("values", "message"),
     [
-        ({"size": "9..2"}, "size cannot be searched in '9..2': 9 is above 2"),
-        ({"size": "2..9:lin"}, "in '2..9:lin': there is no scale 'lin': write :log, or nothing"),
-        ({"part.decay": "0..1:log"}, "in '0..1:log': a logarithm needs ends above 0"),
-        ({"kind": "red..green"}, "its ends are no numbers: name its values (a,b,c)"),
-        ({"size": "few..9"}, "size is of type int, 'few' is not"),
-        ({"size": "1.5,2"}, "size is of type int, '1.5' is not"),
-        ({"size": ""}, "size is of type int, '' is not"),
-        ({"size": "2.."}, "size is of type int, '' is not"),
-        ({"size": "0..4"}, "size must be at least 1, not 0"),
-        ({"part.decay": "0.5..1.5"}, "decay must be at most 1.0, not 1.5"),
-        ({"part.decay": "nan..1"}, "decay must be a finite number, not nan"),
-        ({"kind": "red,blue"}, "kind is one of red, green, not 'blue'"),
-        ({"sise": "1,2"}, "no hyperparameter 'sise'; there is size"),
-        ({"part": "1,2"}, "part has parts: set them as part.PART=VALUE"),
-        ({"size": (2, 9)}, "a space is text, size='8,16' or size='8..64:log', not (2, 9)"),
+        ({"shape": "cube"}, "shape is one of square, circle, point, not 'cube'"),
+        ({"shape.kind": "cube"}, "shape is one of square, circle, point, not 'cube'"),
+        ({"shape": {"kind": ["cube"]}}, "shape is one of square, circle, point, not ['cube']"),
+        ({"shape.radius": 3}, "shape=square has no 'radius': choose shape=circle"),
+        (
+            {"shape": "point", "shape.side": 3},
+            "shape=point has no 'side': choose shape=square or shape=circle",
+        ),
+        ({"shape": {"kind": "circle", "inner": {"rate": 1}}}, "shape=circle has no 'inner'"),
+        ({"shape.raduis": 3, "shape": "circle"}, "no hyperparameter of shape=circle: 'raduis'"),
+        ({"shape.side": 30}, "side must be at most 9, not 30"),
+        ({"shape": 3}, "shape has parts: set shape.kind, shape.side, shape.inner"),
     ],
 )
-def test_a_space_that_cannot_be_sampled_is_one_clear_line(given, message):
+def test_a_wrong_part_is_one_line_that_names_the_right_ones(values, message):
     with pytest.raises(DataError) as error:
-        searched(Searched(), given)
-    assert str(error.value).endswith(message)
+        change(Drawn(), values)
+    assert str(error.value).startswith(message)
 
 
-def test_a_list_of_text_is_not_searched():
-    with pytest.raises(DataError, match="names is a list of text, which cannot be searched"):
-        searched(Outer(), {"names": "a,b"})
+def test_a_part_made_by_hand_is_one_of_its_kinds():
+    with pytest.raises(DataError, match=r"shape is one of Square\(\), Circle\(\), Point\(\), not"):
+        Drawn(shape="circle")
 
 
-@pytest.mark.parametrize("name", names())
-def test_a_space_is_read_as_it_is_shown(name):
-    model = estimator(name)
-    shown = {field: str(space) for field, space in spaces(model).items()}
-    plain = {field: replace(space, needs=None) for field, space in spaces(model).items()}
-    assert searched(model, shown) == plain
-    told = described(model)
-    assert all(
-        any(line.endswith(f"[searched in {text}]") for line in told) for text in shown.values()
-    )
+def test_a_description_shows_each_kind_of_a_part_with_what_it_has():
+    assert described(Drawn()) == [
+        "size = 4 1..9: how many",
+        "shape = 'square' square|circle|point: a shape",
+        "  shape=square: four sides",
+        "    shape.side = 2 1..9: of each",
+        "    shape.inner.rate = 0.5 0.0..1.0: a share",
+        "    shape.inner.last = None >= 1: the last N",
+        "  shape=circle: no side",
+        "    shape.radius = 2 1..9: half of it",
+        "    shape.side = 7 1..9: a field that squares have, too",
+        "  shape=point: nothing to choose",
+    ]

@@ -6,8 +6,9 @@ from typing import Any
 
 from recembed.data.split import TEST, VALID
 from recembed.models import registry
+from recembed.protocols import Estimator
 from recembed.run.folder import Run
-from recembed.settings import flat
+from recembed.settings import change, flat, kinds
 
 PLACES = {"items": "ITEMS", "users": "USERS"}  # tables, which stand elsewhere by now, as LOG does
 
@@ -26,17 +27,13 @@ def commands(
 
 def _training(run: Run) -> list[str]:
     facts = run.facts
-    usual = flat(registry.estimator(facts["model"]))
-    chosen = flat(registry.estimator(facts["model"], facts["setting"]))
+    default = registry.estimator(facts["model"])
+    chosen = registry.estimator(facts["model"], facts["setting"])
     cut, read = facts["split"], facts.get("read", {})
     options = {
         "out": run.folder,
         "model": facts["model"],
-        "set": [
-            f"{name}={','.join(value) if isinstance(value, tuple) else value}"
-            for name, value in chosen.items()
-            if name not in usual or value != usual[name]
-        ],
+        "set": _chosen(default, chosen),
         **{name: place if read.get(name) else None for name, place in PLACES.items()},
         "columns": [f"{role}={name}" for role, name in read.get("columns", {}).items()],
         **{name: read.get(name) for name in ("min_user", "min_item", "repeats")},
@@ -51,6 +48,17 @@ def _training(run: Run) -> list[str]:
         "threads": facts["threads"],
     }
     return ["recembed", "train", "LOG", *_words(options)]
+
+
+def _chosen(default: Estimator, chosen: Estimator) -> list[str]:
+    """What differs from the defaults of the parts that were chosen, and which parts those are."""
+    parts = kinds(chosen).items() - kinds(default).items()
+    usual = flat(change(default, dict(parts)))
+    values = {name: value for name, value in flat(chosen).items() if value != usual[name]}
+    return [
+        f"{name}={','.join(value) if isinstance(value, tuple) else value}"
+        for name, value in {**dict(sorted(parts)), **values}.items()
+    ]
 
 
 def _index(run: Run) -> list[str]:

@@ -11,11 +11,13 @@ from recembed.data.rules import Rule
 from recembed.data.split import Part, Split
 from recembed.errors import DataError, RunError
 from recembed.evaluation.audit import audit, hold
+from recembed.models import registry
 from recembed.models.stored import IndexKind, rankers_of
 from recembed.protocols import Fitted, Machine, Ranker
 from recembed.report.document import Finding
 from recembed.run.folder import Run
 from recembed.run.log import check_kind, load_log
+from recembed.settings import flat
 
 REPORT = ("report.json", "report.md", "report.html", "places")  # in a run: not part of the model
 Indices: TypeAlias = Literal["exact", "annoy", "both"]
@@ -154,7 +156,9 @@ def _twins(group: list[Run], run: Run) -> bool:
 
 
 def _features(run: Run) -> tuple[str, ...]:
-    return tuple(run.facts["setting"].get("features") or ())
+    """The columns of the item and user tables that a model learned from: its lists of text."""
+    setting = flat(registry.estimator(run.facts["model"], run.facts["setting"]))
+    return tuple(one for value in setting.values() if isinstance(value, tuple) for one in value)
 
 
 def _rows(name: str, run: Run, index: Indices | None) -> dict[str, IndexKind]:

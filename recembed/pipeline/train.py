@@ -144,7 +144,7 @@ def _estimator(model: str | None, set: Mapping[str, Any], tuned: Tuned | None) -
         return registry.estimator(model or MODEL, set)
     if model not in (None, tuned.model):
         raise DataError(f"the settings are of {tuned.model}, not of {model}: leave --model out")
-    return registry.estimator(tuned.model, {**tuned.set, **set})
+    return change(registry.estimator(tuned.model, tuned.set), set)
 
 
 def fit_into(

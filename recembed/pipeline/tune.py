@@ -10,17 +10,18 @@ from typing import Any, Literal
 from recembed.data.files import Source
 from recembed.data.log import Log
 from recembed.data.split import Split, split
-from recembed.errors import DataError, first
+from recembed.errors import DataError
 from recembed.metrics.names import metric_at
 from recembed.models import registry
 from recembed.pipeline.objective import Objective, before_test, sampled
+from recembed.pipeline.spaces import free
 from recembed.pipeline.train import check_seed, machine_of, may_repeat, read
 from recembed.pipeline.trials import Attempt, Look, Trials, opened, optuna_module
 from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
 from recembed.protocols import Estimator, Fitted
 from recembed.report.document import Search, Trial
-from recembed.settings import Space, change, flat, searched
+from recembed.settings import Space, change, flat
 
 BEST = "best.json"
 FINALISTS = 3  # best trials that are trained on all users, beside the defaults
@@ -61,8 +62,9 @@ def tune(
     OUT: the same call goes on after it was stopped, and another number of `trials` counts those.
 
     timeout: seconds after which no further trial begins. sample: share of the users, at least 1,000
-    of those the valid part asks about. set: hyperparameters that are fixed. space: where to search
-    others than the model does: "64,128", "0.01..0.1", "0.01..0.1:log". The rest as in `train`.
+    of those the valid part asks about. set: hyperparameters that are fixed; tower=NAME chooses a
+    part, whose own ones are searched. space: where to search others than the model does: "64,128",
+    "0.01..0.1", "0.01..0.1:log". The rest as in `train`.
 
     Raises: DataError for what is wrong with the log or the options, or if no trial came to an end;
     RunError if OUT has another search; MissingExtra without Optuna.
@@ -73,9 +75,8 @@ def tune(
     if test is None or valid is None:
         raise DataError("a search needs a test part to leave alone and a valid part: name rules")
     progress = Progress("quiet" if quiet else "auto")
-    fixed, narrowed = set or {}, space or {}
-    estimator = registry.estimator(model, fixed)
-    spaces = _free(searched(estimator, narrowed), fixed, narrowed)
+    estimator = registry.estimator(model, set)
+    spaces, fixed = free(estimator, set or {}, space or {})
     machine = machine_of(threads, device)
     optuna_module()  # without it, nobody should wait for the log
     data = read(
@@ -124,7 +125,7 @@ def tune(
             chosen = _finals(finalists, estimator, asking(known), progress)
         found = Tuned(
             model=model,
-            set={**_kept(estimator, fixed), **chosen[0].setting},
+            set={**fixed, **chosen[0].setting},
             metric=metric,
             value=chosen[0].value,
             test=str(parts.test_rule),
@@ -146,26 +147,6 @@ def _check(trials: int, timeout: float | None, sample: float, metric: str) -> No
     if not 0 < sample <= 1:
         raise DataError(f"sample is a share of the users, above 0 and at most 1, not {sample}")
     metric_at(metric)
-
-
-def _free(
-    spaces: Mapping[str, Space], fixed: Mapping[str, Any], narrowed: Mapping[str, str]
-) -> dict[str, Space]:
-    """The spaces of what is not fixed. Raises: DataError for a name that is fixed and searched."""
-    both = [name for name in narrowed if _within(name, fixed)]
-    if both:
-        raise DataError(f"{first(both)} is fixed and searched: set it, or give it a space")
-    return {name: space for name, space in spaces.items() if not _within(name, fixed)}
-
-
-def _within(name: str, fixed: Mapping[str, Any]) -> bool:
-    """Whether a dotted name, or the part that it belongs to, is among the fixed ones."""
-    return name in fixed or name.partition(".")[0] in fixed
-
-
-def _kept(estimator: Estimator, fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """What was fixed, by dotted name."""
-    return {name: value for name, value in flat(estimator).items() if _within(name, fixed)}
 
 
 def _of_use(spaces: Mapping[str, Space], parts: Split, model: str) -> dict[str, Space]:

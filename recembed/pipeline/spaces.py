@@ -1,0 +1,95 @@
+"""Where a search looks: the spaces that a model's fields have, or those that users name."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from recembed.errors import DataError, first
+from recembed.settings import KIND, Choices, Range, Space, change, flat, kinds
+
+
+def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
+    """Where to search each hyperparameter that is worth it, by dotted name."""
+    found: dict[str, Space] = {}
+    for field in dataclasses.fields(owner):
+        value, space = getattr(owner, field.name), field.metadata.get("search")
+        if dataclasses.is_dataclass(value):
+            found |= spaces(value, f"{prefix}{field.name}.")
+        elif space is not None:
+            found[prefix + field.name] = space
+    return found
+
+
+def searched(owner: Any, given: Mapping[str, str]) -> dict[str, Space]:
+    """The spaces of `owner`, with those in `given` in their place.
+
+    given: by dotted name, values ("64,128") or a range ("0.01..0.1"; "0.01..0.1:log").
+
+    Raises: DataError for a space that nothing can be drawn from, or that leaves the field's range.
+    """
+    return spaces(owner) | {name: _space(owner, name, text) for name, text in given.items()}
+
+
+def free(
+    owner: Any, fixed: Mapping[str, Any], given: Mapping[str, str]
+) -> tuple[dict[str, Space], dict[str, Any]]:
+    """The spaces of what is not `fixed`, and what is: those fields, and each part's kind.
+
+    owner: changed by `fixed` already. A part of which only the kind is fixed is searched.
+
+    Raises: DataError for a name that is fixed and searched, or as `searched` does.
+    """
+    found, held = searched(owner, given), _names(flat(owner), fixed)
+    both = [name for name in given if name in held]
+    if both:
+        raise DataError(f"{first(both)} is fixed and searched: set it, or give it a space")
+    kept = {name: value for name, value in flat(owner).items() if name in held}
+    chosen = {f"{name}.{KIND}": kind for name, kind in kinds(owner).items()}
+    return {name: space for name, space in found.items() if name not in held}, chosen | kept
+
+
+def _names(known: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The dotted names of what `values` (see settings.change) set; tower=NAME is tower.kind."""
+    found: set[str] = set()
+    for name, value in values.items():
+        full = prefix + name
+        if isinstance(value, Mapping):
+            found |= _names(known, value, f"{full}.")
+        else:
+            found.add(full if full in known else f"{full}.{KIND}")
+    return found
+
+
+def _space(owner: Any, name: str, text: str) -> Space:
+    def read(part: str) -> Any:
+        return flat(change(owner, {name: part}))[name]
+
+    if not isinstance(text, str):
+        raise DataError(f"a space is text, {name}='8,16' or {name}='8..64:log', not {text!r}")
+    part = name.removesuffix(f".{KIND}")
+    if part in kinds(owner):
+        raise DataError(f"{part} is not searched: fix it ({part}=NAME), a search for each")
+    if isinstance(flat(owner).get(name), tuple):
+        raise DataError(f"{name} is a list of text, which cannot be searched: fix it")
+    ends, _, scale = text.partition(":")
+    low, dots, high = ends.partition("..")
+    if not dots:
+        return Choices(tuple(dict.fromkeys(read(part.strip()) for part in text.split(","))))
+    found = Range(read(low.strip()), read(high.strip()), log=scale == "log")
+    wrong = _not_drawn(found, scale)
+    if wrong:
+        raise DataError(f"{name} cannot be searched in {text!r}: {wrong}")
+    return found
+
+
+def _not_drawn(found: Range, scale: str) -> str | None:
+    """Why no number can be drawn, None if one can."""
+    if not all(type(end) in (int, float) for end in (found.low, found.high)):
+        return "its ends are no numbers: name its values (a,b,c)"
+    if scale not in ("", "log"):
+        return f"there is no scale {scale!r}: write :log, or nothing"
+    if found.low > found.high:
+        return f"{found.low} is above {found.high}"
+    if found.log and found.low <= 0:
+        return "a logarithm needs ends above 0"
+    return None
