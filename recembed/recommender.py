@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import pyarrow as pa
 
 from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.embeddings import Embeddings
@@ -167,8 +168,8 @@ class Recommender:
         rows = log.items.known_rows(ids)
         events = Sequences(rows, np.array([0, len(rows)], np.int64))
         group = None if log.group is None else np.full(len(rows), NOW, np.int64)
-        user = Vocabulary.numbered(1, "user")
-        return Interactions(user, log.items, events, group=group, order="position")
+        guest, nobody = Vocabulary.numbered(1, "guest"), pa.nulls(1)
+        return Interactions(guest, log.items, events, group=group, order="position", people=nobody)
 
     def _answer(
         self, history: Interactions, k: int, unknown: str | None, filters: "_Filters"

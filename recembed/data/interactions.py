@@ -28,6 +28,8 @@ class Interactions:
     time: Unix seconds, [n]. weight: [n]. group: code of the basket or session, int64 [n]; codes are
     unique across users. part: which of PARTS the log itself puts an event in, uint8 [n].
     order says what the order is worth: by "time", by "position", or None.
+    people: id of who is behind each history, null where nobody is known, [n_users]; None: the users
+    themselves. Histories that are no users of a log, such as one a basket, are named otherwise.
     """
 
     users: Vocabulary
@@ -38,10 +40,13 @@ class Interactions:
     group: NDArray[np.int64] | None = None
     part: NDArray[np.uint8] | None = None
     order: Order = None
+    people: pa.Array | None = None
 
     def __post_init__(self) -> None:
         if len(self.events) != len(self.users):
             raise DataError(f"{len(self.users)} users but {len(self.events)} histories")
+        if self.people is not None and len(self.people) != len(self.users):
+            raise DataError(f"{len(self.users)} histories but {len(self.people)} people")
         for name, column in self.columns().items():
             if len(column) != len(self):
                 raise DataError(f"{name} has {len(column)} values for {len(self)} events")
@@ -86,8 +91,17 @@ class Interactions:
             self,
             users=self.users.select(rows),
             events=self.events.take(rows),
+            people=None if self.people is None else self.people.take(pa.array(rows)),
             **kept,  # type: ignore[arg-type]
         )
+
+    def rows_among(self, people: Vocabulary) -> Rows:
+        """Row in `people` of who is behind each history, -1 where it is none of them, [n_users]."""
+        if self.people is None:
+            return people.rows(self.users.ids)
+        found = np.full(self.n_users, -1, np.int32)
+        found[np.asarray(self.people.is_valid())] = people.rows(self.people.drop_null())
+        return found
 
     def with_items(self, items: Vocabulary) -> "Interactions":
         """The same events over another item vocabulary; events of items it lacks are left out."""

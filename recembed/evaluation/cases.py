@@ -75,7 +75,8 @@ class Cases:
     def histories(self, at: At = None) -> Interactions:
         """The histories of the cases `at`, None: of all; a "user" is the number of a case.
 
-        Those of baskets can hold the log's events many times over: ask for a block at a time.
+        The people behind them are the owners, who may have several cases. Histories of baskets can
+        hold the log's events many times over: ask for a block at a time.
         """
         which = self._numbers(at)
         where, offsets = self._positions(which)
@@ -85,6 +86,7 @@ class Cases:
             self.items,
             Sequences(self.source.rows[where], offsets),
             order=self.source.order,
+            people=self.source.users.take(self.owner[which]),
             **columns,  # type: ignore[arg-type]
         )
 
