@@ -28,12 +28,12 @@ def commands(
 def _training(run: Run) -> list[str]:
     facts = run.facts
     default = registry.estimator(facts["model"])
-    chosen = registry.estimator(facts["model"], facts["setting"])
+    made = registry.estimator(facts["model"], facts["setting"])
     cut, read = facts["split"], facts.get("read", {})
     options = {
         "out": run.folder,
         "model": facts["model"],
-        "set": _chosen(default, chosen),
+        "set": chosen(default, made),
         **{name: place if read.get(name) else None for name, place in PLACES.items()},
         "columns": [f"{role}={name}" for role, name in read.get("columns", {}).items()],
         **{name: read.get(name) for name in ("min_user", "min_item", "repeats")},
@@ -50,11 +50,11 @@ def _training(run: Run) -> list[str]:
     return ["recembed", "train", "LOG", *_words(options)]
 
 
-def _chosen(default: Estimator, chosen: Estimator) -> list[str]:
+def chosen(default: Estimator, made: Estimator) -> list[str]:
     """What differs from the defaults of the parts that were chosen, and which parts those are."""
-    parts = kinds(chosen).items() - kinds(default).items()
+    parts = kinds(made).items() - kinds(default).items()
     usual = flat(change(default, dict(parts)))
-    values = {name: value for name, value in flat(chosen).items() if value != usual[name]}
+    values = {name: value for name, value in flat(made).items() if value != usual[name]}
     return [
         f"{name}={','.join(value) if isinstance(value, tuple) else value}"
         for name, value in {**dict(sorted(parts)), **values}.items()

@@ -1,7 +1,7 @@
 """Runs that are to be measured on the same held-out cases: opened, checked, and named."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -74,7 +74,10 @@ def contest(runs: str | Path | Sequence[str | Path], on: Part, leaks: Leaks) -> 
         on,
         repeats=bool(facts["repeats"]),
         trained={name: group[0].facts["trained"] for name, group in named.items()},
-        features={name: _features(group[0]) for name, group in named.items()},
+        features={
+            name: columns(group[0].facts["model"], group[0].facts["setting"])
+            for name, group in named.items()
+        },
         tuned={
             name: group[0].facts["tuned"]
             for name, group in named.items()
@@ -94,6 +97,12 @@ def told(run: Run) -> dict[str, Any]:
 def called(run: Run) -> str:
     """The name of a run's folder."""
     return run.folder.resolve().name
+
+
+def columns(model: str, setting: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of the item and user tables, those that a model learned from: all its lists of text."""
+    values = flat(registry.estimator(model, setting)).values()
+    return tuple(one for value in values if isinstance(value, tuple) for one in value)
 
 
 def _split(runs: list[Run]) -> Split:
@@ -153,12 +162,6 @@ def _twins(group: list[Run], run: Run) -> bool:
     one, alike = group[0].facts, ("model", "setting", "trained", "tuned")
     same = all(one.get(name) == run.facts.get(name) for name in alike)
     return same and run.facts["seed"] not in [each.facts["seed"] for each in group]
-
-
-def _features(run: Run) -> tuple[str, ...]:
-    """The columns of the item and user tables that a model learned from: its lists of text."""
-    setting = flat(registry.estimator(run.facts["model"], run.facts["setting"]))
-    return tuple(one for value in setting.values() if isinstance(value, tuple) for one in value)
 
 
 def _rows(name: str, run: Run, index: Indices | None) -> dict[str, IndexKind]:

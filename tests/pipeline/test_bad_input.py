@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 POPULAR = ("--model", "popularity", "--test", "none")
+TOWERS = ("--model", "two-tower", "--set")
 HEAD = "user_id,item_id,timestamp\n"
 
 
@@ -75,7 +76,7 @@ def test_a_log_that_is_not_there_is_named(tmp_path, train_refused):
         (("--model", "svd"), "no model 'svd'; there is popularity, repeat, item-knn, als"),
         (("--set", "dmi=8"), "no hyperparameter 'dmi'; there is dim"),
         (("--set", "recency.decya=1"), "no hyperparameter 'decya'; there is decay"),
-        (("--set", "recency=1"), "recency has parts: set them as recency.PART=VALUE"),
+        (("--set", "recency=1"), "recency has parts: set recency.decay, "),
         (("--set", "dim=0"), "dim must be at least 1, not 0"),
         (("--set", "dim=5000"), "dim must be at most 4096, not 5000"),
         (("--set", "dim=8.5"), "dim is of type int, '8.5' is not"),
@@ -85,7 +86,12 @@ def test_a_log_that_is_not_there_is_named(tmp_path, train_refused):
         (("--set", "unit=group"), "this log has no groups: name their column"),
         (("--set", "min_count=999"), "no item has 999 events"),
         (("--model", "als", "--set", "epochs=3"), "no hyperparameter 'epochs'"),
-        (("--model", "two-tower", "--set", "features=taste"), "features taste need an item table"),
+        ((*TOWERS, "features=taste"), "features has parts: set features.categories, features.text"),
+        ((*TOWERS, "features.categories=taste"), "features taste need an item table"),
+        ((*TOWERS, "tower=meen"), "tower is one of mean, attention, transformer, not 'meen'"),
+        ((*TOWERS, "tower.recency.decay=1"), "tower=transformer has no 'recency': choose"),
+        ((*TOWERS, "loss.negatives=9"), "loss=full has no 'negatives': choose loss=sampled or"),
+        ((*TOWERS, "tower.heads=3"), "dim 64 cannot be shared by 3 heads: choose a multiple"),
         (("--threads", 0), "threads must be at least 1, not 0"),
         (("--seed", -1), "seed is a whole number from 0 to 4294967295, not -1"),
         (("--seed", 2**32), "seed is a whole number from 0 to 4294967295"),

@@ -5,6 +5,8 @@ import shlex
 import numpy as np
 import pytest
 
+from recembed.models.registry import estimator
+from recembed.pipeline.commands import chosen
 from recembed.report.document import Report
 from recembed.run.folder import Run
 
@@ -53,3 +55,25 @@ def test_an_index_is_among_the_commands(call, copied, tmp_path):
     assert told[1] == f"recembed index '{run}' --trees 7 --seed 3"
     assert "--index both" in told[2]
     assert Run.open(run).facts["index"]["meta"]["trees"] == 7
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "words"),
+    [
+        ("two-tower", {}, []),
+        ("two-tower", {"tower": "transformer", "tower.heads": 2}, []),
+        ("two-tower", {"tower": "attention"}, ["tower=attention"]),
+        # 2 is what transformers have by default, attention has 4
+        ("two-tower", {"tower": "attention", "tower.heads": 2}, ["tower.heads=2"]),
+        ("two-tower", {"tower": "mean", "tower.recency.last": 5}, ["tower.recency.last=5"]),
+        ("two-tower", {"loss": "sampled", "loss.hardest": None}, ["loss=sampled"]),
+        ("two-tower", {"features.categories": ["a", "b"]}, ["features.categories=a,b"]),
+        ("item2vec", {"features": ["a", "b"], "loss": "softmax"}, ["features=a,b"]),
+    ],
+)
+def test_what_was_chosen_is_typed_so_that_it_is_chosen_again(model, values, words):
+    made = estimator(model, values)
+    typed = chosen(estimator(model), made)
+    assert set(words) <= set(typed)
+    assert len(typed) <= len(values)
+    assert estimator(model, dict(word.split("=", 1) for word in typed)) == made

@@ -17,12 +17,13 @@ from recembed.errors import DataError
 from recembed.models.registry import estimator
 from recembed.pipeline import objective
 from recembed.pipeline.objective import Objective, before_test, sampled
+from recembed.pipeline.spaces import spaces
 from recembed.pipeline.tune import tune
 from recembed.pipeline.tuned import Tuned
 from recembed.report.document import Search
 from recembed.report.plain import of_plain, to_plain
 from recembed.run.folder import Run
-from recembed.settings import flat, spaces
+from recembed.settings import flat, kinds
 
 DAY = 86_400
 LAST = {"test": "last:1", "valid": "last:1", "threads": 1, "quiet": True}
@@ -226,6 +227,59 @@ def test_a_searched_setting_is_audited_behind_an_equal_one_that_was_not_searched
     call("train", shop.log, *settings, *how, "--out", tmp_path / "tuned")
     both = (tmp_path / "plain", tmp_path / "tuned", "--out", tmp_path / "report")
     assert "setting chosen on what is asked" in refused("evaluate", *both, "--no-html", "--quiet")
+
+
+TOWERS = {"tower": "attention", "loss": "sampled", "dim": 8, "epochs": 4, "batch_size": 64}
+
+
+def test_the_chosen_kinds_of_parts_are_searched_and_trained_again(shop, call, tmp_path):
+    pytest.importorskip("torch")
+    fixed = [word for name, value in TOWERS.items() for word in ("--set", f"{name}={value}")]
+    rules = ("--test", "last:1", "--valid", "last:1", "--threads", 1, "--quiet")
+    how = ("--model", "two-tower", *fixed, "--trials", 2, *rules)
+    call("tune", shop.log, *how, "--space", "loss.negatives=4,8", "--out", tmp_path)
+    found = Tuned.read(tmp_path / "best.json")
+    assert {name: found.set[name] for name in ("tower.kind", "loss.kind", "dim")} == {
+        "tower.kind": "attention", "loss.kind": "sampled", "dim": 8,
+    }  # fmt: skip
+    assert {"tower.heads", "loss.negatives", "loss.popular"} <= set(found.set)
+    assert {"tower.blocks", "dim"}.isdisjoint(found.search.trials[1].setting)
+    settings = ("--settings", tmp_path / "best.json", *rules, "--tune")
+    call("train", shop.log, *settings, "--out", tmp_path / "run")
+    facts = Run.open(tmp_path / "run").facts
+    made = estimator("two-tower", facts["setting"])
+    assert made == estimator("two-tower", found.set)
+    assert kinds(made) == {"tower": "attention", "loss": "sampled"}
+    assert made.loss.negatives == found.set["loss.negatives"] in (4, 8)
+
+
+def test_looks_at_towers_on_the_way_are_told_to_the_search(shop, tmp_path, monkeypatch):
+    """At most ten of them, after epochs; what falls behind can be given up there."""
+    pytest.importorskip("torch")
+    looks = []
+    value = Objective.value
+
+    def counted(self, model):
+        looks.append(value(self, model))
+        return looks[-1]
+
+    monkeypatch.setattr(Objective, "value", counted)
+    fixed = TOWERS | {"tower": "mean", "epochs": 3, "loss.negatives": 8}
+    found = tune(shop.log, tmp_path, model="two-tower", set=fixed, trials=1, **LAST)
+    assert len(looks) == 3
+    assert found.value == looks[-1]
+
+
+def test_a_kind_that_is_set_beside_a_settings_file_takes_the_place_of_its_part(
+    shop, call, tmp_path
+):
+    pytest.importorskip("torch")
+    values = {"tower.kind": "attention", "tower.heads": 1, "dim": 8, "epochs": 1}
+    tuned(model="two-tower", set=values).write(tmp_path / "best.json")
+    settings = ("--settings", tmp_path / "best.json", "--set", "tower=mean", "--quiet")
+    call("train", shop.log, *settings, "--out", tmp_path / "run")
+    made = estimator("two-tower", Run.open(tmp_path / "run").facts["setting"])
+    assert made == estimator("two-tower", {"tower": "mean", "dim": 8, "epochs": 1})
 
 
 def test_settings_of_another_model_are_refused(shop, refused, tmp_path):
