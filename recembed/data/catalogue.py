@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recembed.arrays import Rows
+from recembed.arrays import Mask, Rows
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
@@ -18,7 +18,8 @@ KINDS = ("categor", "genre", "department", "type", "kind")
 class Catalogue:
     """A table aligned with a vocabulary: row i of `table` describes row i of `ids`.
 
-    title: the column people read, where there is one. Ids without a row have nulls.
+    title: the column people read, where there is one. Ids without a row have nulls: a row in
+    which nothing stands says no more than none.
     """
 
     ids: Vocabulary
@@ -38,6 +39,14 @@ class Catalogue:
         at = pa.array(rows, mask=rows < 0)
         return cls(ids, table.take(at), title)
 
+    @property
+    def covered(self) -> Mask:
+        """Ids of which anything is told, [n_ids]."""
+        there = np.zeros(len(self.ids), bool)
+        for column in self.table.columns:
+            there |= np.asarray(column.is_valid())
+        return there
+
     def column(self, name: str) -> pa.ChunkedArray:
         """One column.
 
@@ -54,6 +63,13 @@ class Catalogue:
             return [None] * len(rows)
         return self.column(self.title).take(pa.array(rows)).to_pylist()  # type: ignore[no-any-return]
 
+    def values(self, name: str) -> tuple[Rows, pa.Array]:
+        """The owner of each value of a column, rising, and the values; lists are taken apart.
+
+        Nulls are left out.
+        """
+        return _flat(self.column(name))
+
     def categories(self, names: tuple[str, ...]) -> tuple[Sequences, list[str]]:
         """Category rows of each id over the union of columns, and what each row means.
 
@@ -64,7 +80,7 @@ class Catalogue:
         owners: list[Rows] = []
         meanings: list[str] = []
         for name in names:
-            owner, values = _flat(self.column(name))
+            owner, values = self.values(name)
             if pa.types.is_nested(values.type):
                 raise DataError(f"column {name!r} holds {values.type}, no categories: name another")
             encoded = values.dictionary_encode()
@@ -85,8 +101,8 @@ class Catalogue:
         """
         found = []
         for name in self.table.column_names:
-            owner, values = _flat(self.column(name))
-            if name == self.title or not _textual(values.type):
+            owner, values = self.values(name)
+            if name == self.title or not textual(values.type):
                 continue
             n = len(values.unique())
             if 2 <= n <= len(owner) // 2:
@@ -95,17 +111,25 @@ class Catalogue:
         return min(found)[2] if found else None
 
 
-def _textual(kind: pa.DataType) -> bool:
+def textual(kind: pa.DataType) -> bool:
+    """Whether values of this type are text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def listed(kind: pa.DataType) -> bool:
+    """Whether values of this type are lists."""
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
 def _flat(column: pa.ChunkedArray) -> tuple[Rows, pa.Array]:
-    """The owner of each non-null value and the values, lists taken apart."""
     array = column.combine_chunks()
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+    if listed(array.type):
         owner = np.asarray(pc.list_parent_indices(array), np.int32)
         array = pc.list_flatten(array)
     else:
         owner = np.arange(len(array), dtype=np.int32)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
     there = np.asarray(array.is_valid())
     return owner[there], array.filter(pa.array(there))

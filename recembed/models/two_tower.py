@@ -1,7 +1,7 @@
 """Two towers trained by contrast: a user from their history, an item from its id and content."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,12 +12,13 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, MissingExtra
+from recembed.models.people import People, about_users
 from recembed.models.tower_math import NumpyTower
 from recembed.models.tower_model import TowerModel
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
-from recembed.training.rounds import Rounds
+from recembed.training.rounds import Rounds, Training
 from recembed.training.towers.settings import (
     Attention,
     Features,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from recembed.training.towers.model import Trained
 
 
+LOOKS = 20  # at a watched training: its epochs are long, a look is not
+
+
 @dataclass(frozen=True)
 class TwoTower:
     """A user tower that reads a history and an item tower, trained to find what came next.
@@ -43,7 +47,7 @@ class TwoTower:
     """
 
     name: ClassVar[str] = "two-tower"
-    resumes: ClassVar[bool] = False
+    resumes: ClassVar[bool] = True
     unit: Literal["user", "group"] = setting(
         "user",
         "predict the next event, or a group's rest",
@@ -56,7 +60,11 @@ class TwoTower:
     users: Users = setting(Users(), "what is known of users")
     score: Literal["dot", "cosine"] = setting("dot", "of a user and an item, here as in serving")
     temperature: float = setting(
-        0.07, "what a cosine is divided by", low=1e-3, high=100, search=log_between(0.03, 0.3)
+        0.07,
+        "what a cosine is divided by in the loss",
+        low=1e-3,
+        high=100,
+        search=log_between(0.03, 0.3),
     )
     bias: bool = setting(False, "a number of its own for each item, added to its scores")
     reach: int = setting(
@@ -79,6 +87,9 @@ class TwoTower:
     )
     average: float = setting(
         0.999, "what a moving average of weights keeps in a step; 0: none", low=0, high=0.99999
+    )
+    patience: int | None = setting(
+        None, "looks (of 20) without a better value that end a watched training; None: never", low=1
     )
     updates: Literal["auto", "all", "touched"] = setting(
         "auto", "a step changes all items, or those it needs (sampled losses); auto: by their count"
@@ -104,7 +115,11 @@ class TwoTower:
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
     ) -> TowerModel:
-        """Train. Raises: MissingExtra without torch; DataError if there is nothing to learn."""
+        """Train.
+
+        Raises: MissingExtra without torch; DataError if there is nothing to learn, or if the
+        checkpoint belongs to another training; Diverged or Interrupted with the model so far.
+        """
         try:
             from recembed.training.towers.loop import train
             from recembed.training.towers.model import Data
@@ -116,43 +131,45 @@ class TwoTower:
         from recembed.training.examples import Examples
 
         events = log.interactions
+        if isinstance(self.tower, Transformer) and self.tower.gaps and events.time is None:
+            raise DataError(
+                "tower.gaps needs times, this log has none: name their column "
+                "(--columns time=COLUMN), or set tower.gaps=false"
+            )
         known = events.counts() >= self.min_count
         if not known.any():
             raise DataError(f"no item has {self.min_count} events: set min_count lower")
-        content = content_of(log, self.features)
+        content = content_of(log, self.features, known)
         setting = Setting.of(self)
         kept = events.keep(known[events.rows])
         examples = Examples.of(kept, self.unit, self.reach, every=setting.every)
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
-        rounds = Rounds[TowerModel](validate, self.epochs)
-        trained = train(
+
+        def made(trained: "Trained", training: Training | None = None) -> TowerModel:
+            return replace(self._model(log, trained), training=training)
+
+        asked = None if validate is None else lambda trained: validate(made(trained))
+        trained, training = train(
             examples,
-            Data(known, events.counts(), content),
+            Data(known, events.counts(), content, about_users(log, self.users)),
             setting,
             seed=seed,
             machine=machine,
             progress=progress,
-            after=lambda epoch, made: rounds.after(
-                epoch, lambda: self._model(events.items, made())
-            ),
+            rounds=Rounds(asked, self.epochs, most=LOOKS, patience=self.patience),
         )
-        return rounds.end(lambda: self._model(events.items, trained))
+        return training.checked(made(trained, training))
 
-    def _model(self, items: Vocabulary, trained: "Trained") -> TowerModel:
-        table = Embeddings(items, trained.table, trained.known)
-        return self._placed(table, trained.bias, trained.tower)
-
-    def _placed(
-        self, table: Embeddings, bias: NDArray[Any] | None, tower: Mapping[str, NDArray[Any]]
-    ) -> TowerModel:
+    def _model(self, log: Log, trained: "Trained") -> TowerModel:
+        events = log.interactions
         return TowerModel(
-            table,
-            bias,
-            NumpyTower(self.tower, tower),
+            Embeddings(events.items, trained.table, trained.known),
+            trained.bias,
+            NumpyTower(self.tower, trained.tower),
+            None if trained.users is None else People.of(events.users, trained.users),
             self.reach,
             self.score,
-            self.temperature,
         )
 
     def restore(
@@ -161,10 +178,4 @@ class TwoTower:
         arrays: Mapping[str, NDArray[Any]],
         machine: Machine = THIS_MACHINE,
     ) -> TowerModel:
-        table = Embeddings(items, arrays["table"], arrays["known"].astype(bool))
-        tower = {
-            name.removeprefix("tower."): array
-            for name, array in arrays.items()
-            if name.startswith("tower.")
-        }
-        return self._placed(table, arrays.get("bias"), tower)
+        return TowerModel.restore(items, arrays, self.tower, self.reach, self.score)

@@ -49,3 +49,40 @@ def test_a_missing_column_lists_those_there_are():
     with pytest.raises(DataError, match="no column 'c'; it has: a, b"):
         catalogue.column("c")
     assert catalogue.titles(np.array([0])) == [None]
+
+
+def test_an_id_is_covered_if_anything_is_told_of_it():
+    table = pa.table({"a": [None, 1, None, None], "b": pa.array([["x"], None, None, []])})
+    catalogue = Catalogue(Vocabulary([1, 2, 3, 4]), table)
+    assert catalogue.covered.tolist() == [True, True, False, True]
+    aligned = Catalogue.align(Vocabulary([9, 1]), Vocabulary([1]), pa.table({"a": ["x"]}))
+    assert aligned.covered.tolist() == [False, True]
+    assert not Catalogue(Vocabulary([1]), table.slice(0, 1).select([])).covered.any()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([["x", "y"], None, ["y", None]]),
+        pa.array([["x", "y"], None, ["y"]], pa.large_list(pa.string())),
+        pa.chunked_array([[["x", "y"], None], [["y"]]]),
+        pa.array([["x", "y"], None, ["y"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+    ],
+)
+def test_values_come_with_their_owners_however_a_list_is_stored(column):
+    catalogue = Catalogue(Vocabulary([1, 2, 3]), pa.table({"tag": column}))
+    owner, values = catalogue.values("tag")
+    assert owner.tolist() == [0, 0, 2]
+    assert values.to_pylist() == ["x", "y", "y"]
+    assert values.type == pa.string()
+    assert listed(catalogue, "tag") == [["tag=x", "tag=y"], [], ["tag=y"]]
+
+
+def test_lists_of_one_fixed_length_and_text_of_few_values_are_read_as_any_other():
+    fixed = pa.array([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(pa.float32(), 2))
+    few = pa.array(["x", None, "x"]).dictionary_encode()
+    catalogue = Catalogue(Vocabulary([1, 2, 3]), pa.table({"fixed": fixed, "few": few}))
+    owner, values = catalogue.values("fixed")
+    assert owner.tolist() == [0, 0, 2, 2]
+    assert values.to_pylist() == [1, 2, 3, 4]
+    assert listed(catalogue, "few") == [["few=x"], [], ["few=x"]]
