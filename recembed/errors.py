@@ -17,6 +17,25 @@ class RunError(RecembedError):
     """A run folder is missing, cut short, edited, locked, or belongs to another run."""
 
 
+class Diverged(DataError):
+    """Training went astray. model: the last good one, None where there is none."""
+
+    def __init__(self, why: str, model: object = None) -> None:
+        super().__init__(why)
+        self.model = model
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, and what is there nevertheless; the command line prints it as one line, exit 130.
+
+    model: as far as it was trained, None where something else keeps that.
+    """
+
+    def __init__(self, why: str, model: object = None) -> None:
+        super().__init__(why)
+        self.model = model
+
+
 class MissingExtra(RecembedError):
     """An optional package is needed: the message has the exact command that installs it."""
 

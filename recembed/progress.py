@@ -14,8 +14,12 @@ class Task:
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
-        self.done = 0
+        self.done, self.before = 0, 0
         self.begin = time.perf_counter()
+
+    def resume(self, amount: int) -> None:
+        """`amount` units were done before now, which says nothing of the speed."""
+        self.done = self.before = amount
 
     def advance(self, amount: int, note: str = "") -> None:
         """Count `amount` units as done; `note` is shown beside them (a loss, a metric)."""
@@ -39,14 +43,14 @@ class _Lines(Task):
         now = time.perf_counter()
         if now - self.spoken >= SECONDS_BETWEEN_LINES and self.done < self.total:
             self.spoken = now
-            rate = self.done / (now - self.begin)
+            rate = (self.done - self.before) / (now - self.begin)
             left = (self.total - self.done) / rate if rate else float("inf")
             share = self.done / max(self.total, 1)
             self._write(f"{share:.0%}, {rate:,.0f} {self.unit}/s, {left:,.0f} s left")
 
     def close(self) -> None:
         seconds = time.perf_counter() - self.begin
-        rate = self.done / max(seconds, 1e-9)
+        rate = (self.done - self.before) / max(seconds, 1e-9)
         self._write(
             f"done, {self.done:,} {self.unit} in {seconds:.1f} s, {rate:,.0f} {self.unit}/s"
         )
@@ -62,6 +66,10 @@ class _Bar(Task):
 
         super().__init__(label, total, unit)
         self.bar = tqdm(total=total, desc=label, unit=f" {unit}", unit_scale=True, leave=True)
+
+    def resume(self, amount: int) -> None:
+        super().resume(amount)
+        self.bar.n = self.bar.initial = self.bar.last_print_n = amount
 
     def advance(self, amount: int, note: str = "") -> None:
         super().advance(amount, note)

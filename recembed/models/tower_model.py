@@ -1,7 +1,7 @@
 """What a trained two-tower model is in a run: a table of items and a user tower, without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.models.tower_math import NumpyTower
 from recembed.models.units import trained_events
 from recembed.protocols import Arrays
+from recembed.training.rounds import Training
 from recembed.training.towers.buckets import Histories
 
 MOST = 1 << 15  # events placed at once: 8 MiB of numbers at dim 64
@@ -34,6 +35,7 @@ class TowerModel:
     reach: int
     score: Literal["dot", "cosine"]
     temperature: float
+    training: Training | None = field(default=None, kw_only=True)
 
     @cached_property
     def items(self) -> Embeddings:

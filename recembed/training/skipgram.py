@@ -21,12 +21,12 @@ from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.training import tiles
+from recembed.training.checkpoint import SAVE_EVERY, Store
 from recembed.training.corpus import counts_of, read_only
 from recembed.training.sampler import AliasTable, keep_probability, negative_weights
-from recembed.training.state import State, Store
+from recembed.training.state import State
 
 CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over, few to spread
-SAVE_EVERY = 60.0  # seconds of training that a crash may cost
 MOST_PAIRS = 1e13  # weeks of work: a window of None on sequences that are too long for it
 TOGETHER, SHARE = 8, 8  # CBOW's centres that share negatives: one for every 8 of those
 FADED = 1e-9  # of a context's weight: further away CBOW need not look

@@ -1,23 +1,20 @@
-"""The state of a skip-gram training, and the file that it stops and goes on from."""
+"""The state of a skip-gram training."""
 
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from numpy.typing import NDArray
 
 from recembed import seed as seeds
 from recembed.arrays import Vectors, blocks
-from recembed.data.sequences import Sequences
-from recembed.errors import DataError
-from recembed.run.whole import whole
+from recembed.training.checkpoint import Read
 from recembed.training.lanes import LINE
 from recembed.training.tiles import padded
 
 SCRATCH = 1 << 24  # bytes that filling a table with random numbers may take
+FACTS = ("losses", "chunk", "loss", "pairs", "trained")  # what is no table
 
 
 @dataclass(eq=False)
@@ -67,11 +64,20 @@ class State:
             sums = [table.sum(dtype=np.float64) for table in (self.inputs, self.outputs)]
         return bool(np.isfinite(sum(sums)))
 
-    def digest(self) -> str:
-        """Of the bytes of both tables."""
-        digest = hashlib.blake2b(self.inputs.data, digest_size=16)
-        digest.update(self.outputs.data)
-        return digest.hexdigest()
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Both tables."""
+        return {"inputs": self.inputs, "outputs": self.outputs}
+
+    def facts(self) -> dict[str, Any]:
+        """All that is not in the tables."""
+        return {name: getattr(self, name) for name in FACTS}
+
+    def restore(self, facts: Mapping[str, Any], read: Read) -> None:
+        """Fill the tables, one after the other: both at once may be a lot of memory."""
+        for name, table in self.arrays().items():
+            table[:] = read(name)
+        for name in FACTS:
+            setattr(self, name, facts[name])
 
 
 def _table(n_rows: int, columns: int) -> Vectors:
@@ -79,82 +85,3 @@ def _table(n_rows: int, columns: int) -> Vectors:
     raw = np.zeros(n_rows * columns + LINE // 4, np.float32)
     start = -(raw.ctypes.data // 4) % (LINE // 4)
     return raw[start : start + n_rows * columns].reshape(n_rows, columns)
-
-
-@dataclass(frozen=True)
-class Store:
-    """A file for the state of one training. fingerprint: of its data and setting."""
-
-    path: Path
-    fingerprint: str
-
-    @classmethod
-    def of(cls, path: Path, setting: object, corpus: Sequences, bags: Sequences | None) -> "Store":
-        """Raises: DataError if a file cannot be written there."""
-        if not path.parent.is_dir():
-            raise DataError(f"no folder {path.parent} for the checkpoint: make it first")
-        if path.exists() and not path.is_file():
-            raise DataError(f"the checkpoint {path} is not a file: name another")
-        probe = path.with_name(f".{path.name}.probe")
-        try:
-            probe.touch()
-            probe.unlink(missing_ok=True)
-        except OSError as error:
-            raise DataError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
-        digest = hashlib.blake2b(repr(setting).encode())
-        for each in (corpus, bags):
-            if each is not None:
-                digest.update(np.ascontiguousarray(each.values).data)
-                digest.update(np.ascontiguousarray(each.offsets).data)
-        return cls(path, digest.hexdigest()[:32])
-
-    def load(self, state: State) -> None:
-        """Replace the state by the file's, if there is one.
-
-        Raises: DataError if the file is damaged or belongs to another training.
-        """
-        if not self.path.exists():
-            return
-        try:
-            with safe_open(self.path, "numpy") as file:
-                facts = json.loads((file.metadata() or {}).get("training", "{}"))
-                if not isinstance(facts, dict) or facts.get("fingerprint") != self.fingerprint:
-                    raise DataError(
-                        f"the checkpoint {self.path} belongs to other data, another setting or "
-                        "seed: name another file, or remove it to begin anew"
-                    )
-                state.inputs[:] = file.get_tensor("inputs")
-                state.outputs[:] = file.get_tensor("outputs")
-            if facts["tables"] != state.digest():
-                raise DataError(f"the checkpoint {self.path} is damaged: name another or none")
-        except (SafetensorError, OSError, json.JSONDecodeError) as error:
-            raise DataError(
-                f"{self.path} cannot be read as a checkpoint ({error}): name another file, or "
-                "remove it to begin anew"
-            ) from error
-        state.losses, state.chunk = facts["losses"], facts["chunk"]
-        state.loss, state.pairs, state.trained = facts["loss"], facts["pairs"], facts["trained"]
-
-    def save(self, state: State) -> None:
-        """Write the file as a whole, in place of an older one. Raises: DataError if that fails."""
-        facts = {
-            "fingerprint": self.fingerprint,
-            "tables": state.digest(),
-            "losses": state.losses,
-            "chunk": state.chunk,
-            "loss": state.loss,
-            "pairs": state.pairs,
-            "trained": state.trained,
-        }
-        tables = {"inputs": state.inputs, "outputs": state.outputs}
-        try:
-            with whole(self.path) as beside:
-                save_file(tables, beside, {"training": json.dumps(facts)})
-        except (SafetensorError, OSError) as error:
-            raise DataError(f"the checkpoint {self.path} cannot be written: {error}") from error
-
-    def described(self) -> str:
-        """What an error says about the last good state."""
-        if not self.path.exists():
-            return "; it came too early for a checkpoint"
-        return f"; the last good state is in {self.path}"

@@ -47,7 +47,6 @@ def test_the_best_round_comes_back_as_it_was_when_it_was_asked_about(name, plant
     asked = Asked([0.1, 0.3, 0.9, 0.2])
     best = small(name, 4).fit(planted.log, validate=asked, seed=3, machine=one)
     assert len(asked.models) == 4
-    assert best is asked.models[2]
     assert content(best) == asked.bytes[2] != asked.bytes[3]
 
 
