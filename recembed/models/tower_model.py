@@ -1,69 +1,128 @@
 """What a trained two-tower model is in a run: a table of items and a user tower, without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Vectors, unit
+from recembed.arrays import Vectors, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.people import People
 from recembed.models.tower_math import NumpyTower
 from recembed.models.units import trained_events
 from recembed.protocols import Arrays
 from recembed.training.rounds import Training
 from recembed.training.towers.buckets import Histories
+from recembed.training.towers.settings import Tower
 
-MOST = 1 << 15  # events placed at once: 8 MiB of numbers at dim 64
+MOST = 1 << 10  # events placed at once: what a layer makes of them stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
 class TowerModel:
     """Places users by the tower and scores them against the table it reads them through.
 
-    neighbours: the table; bias [n_items]: added to the scores. score, temperature: as trained: for
-    "cosine", items are retrieved at length 1 and users placed at length 1 / temperature.
+    bias [n_items]: added to the scores. people: users with a vector of their own. score: as it was
+    trained: for "cosine", all vectors that come out have length 1, so that their dot product is the
+    same. training: how it went.
     """
 
-    neighbours: Embeddings
+    table: Embeddings
     bias: Vectors | None
     tower: NumpyTower
+    people: People | None
     reach: int
     score: Literal["dot", "cosine"]
-    temperature: float
-    training: Training | None = field(default=None, kw_only=True)
+    training: Training | None = None
 
     @cached_property
     def items(self) -> Embeddings:
-        """What is retrieved: the table, at length 1 for cosine, with the bias for a last column."""
-        table = self.neighbours
-        vectors = table.vectors if self.score == "dot" else unit(table.vectors)
-        if self.bias is not None:
-            vectors = np.concatenate([vectors, self.bias[:, None]], axis=1)
-        return Embeddings(table.vocabulary, vectors, table.known)
+        """What is retrieved: the neighbours, with the bias for a last column."""
+        if self.bias is None:
+            return self.neighbours
+        vectors = np.concatenate([self.table.vectors, self.bias[:, None]], axis=1)
+        return Embeddings(self.table.vocabulary, vectors, self.table.known)
+
+    @cached_property
+    def neighbours(self) -> Embeddings:
+        """The table; at length 1 for "cosine"."""
+        if self.score == "dot":
+            return self.table
+        return Embeddings(
+            self.table.vocabulary, unit(self.table.vectors), self.table.known, "cosine"
+        )
 
     def users(self, histories: Interactions) -> Vectors:
         """[n_users, dim]; zeros where nothing is known."""
-        histories = trained_events(histories, self.neighbours.known)
+        histories = _newest(trained_events(histories, self.table.known), self.reach)
         placed = np.zeros((histories.n_users, self.items.dim), np.float32)
-        width = self.neighbours.dim
-        cut = Histories.for_tower(histories, self.tower.setting, self.reach)
-        for bucket in cut.buckets(MOST):
-            vectors = self.tower(self.neighbours.vectors[bucket.rows], bucket)
+        own = None if self.people is None else self.people.added(histories)
+        whole = Histories.for_tower(histories, self.tower.setting, None)
+        for bucket in whole.buckets(MOST, even=True):
+            vectors = self.tower(self.table.vectors[bucket.rows], bucket)
+            if own is not None:
+                vectors = vectors + own[bucket.which]
             if self.score == "cosine":
-                vectors = unit(vectors) / np.float32(self.temperature)
-            placed[bucket.which, :width] = vectors
-            placed[bucket.which, width:] = 1
+                vectors = unit(vectors)
+            placed[bucket.which, : self.table.dim] = vectors
+            placed[bucket.which, self.table.dim :] = 1
         return placed
 
     def arrays(self) -> Arrays:
-        found = {
-            "table": self.neighbours.vectors,
-            "known": self.neighbours.known.astype(np.uint8),
-            **{f"tower.{name}": array for name, array in self.tower.arrays.items()},
+        found: Arrays = {
+            "table": self.table.vectors,
+            "known": self.table.known.astype(np.uint8),
+            **_under("tower", self.tower.arrays),
         }
-        return found if self.bias is None else {**found, "bias": self.bias}
+        if self.bias is not None:
+            found["bias"] = self.bias
+        if self.people is not None:
+            found |= _under("users", self.people.arrays())
+        return found
+
+    @classmethod
+    def restore(
+        cls,
+        items: Vocabulary,
+        arrays: Mapping[str, NDArray[Any]],
+        tower: Tower,
+        reach: int,
+        score: Literal["dot", "cosine"],
+    ) -> "TowerModel":
+        """From `arrays()`; the vectors may be memory-mapped."""
+        table = Embeddings(items, arrays["table"], arrays["known"].astype(bool))
+        users = _part("users", arrays)
+        return cls(
+            table,
+            arrays.get("bias"),
+            NumpyTower(tower, _part("tower", arrays)),
+            People.restore(users) if users else None,
+            reach,
+            score,
+        )
+
+
+def _newest(histories: Interactions, reach: int) -> Interactions:
+    """What training saw of histories: their newest events, as if there were no others."""
+    sizes = histories.events.sizes
+    if sizes.max(initial=0) <= reach:
+        return histories
+    end = np.repeat(histories.events.offsets[1:], sizes)
+    return histories.keep(np.arange(len(histories)) >= end - reach)
+
+
+def _under(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    return {f"{name}.{part}": array for part, array in arrays.items()}
+
+
+def _part(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The reverse."""
+    head = f"{name}."
+    return {
+        part.removeprefix(head): array for part, array in arrays.items() if part.startswith(head)
+    }

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from recembed.data.embeddings import Embeddings
-from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, MissingExtra
@@ -20,7 +18,6 @@ from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.rounds import Rounds, Training
 from recembed.training.towers.settings import (
-    Attention,
     Features,
     FullSoftmax,
     Loss,

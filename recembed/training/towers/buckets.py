@@ -12,7 +12,7 @@ from recembed.training.recency import ages
 from recembed.training.towers.settings import Mean, Tower, Transformer
 
 STRETCH, SLACK = 1.25, 2  # a block's longest history has at most 1.25 x its shortest + 2 events
-GAPS = 34  # 0: there was nothing before; then powers of 2 of seconds, 2^32 are 136 years
+GAPS = 34  # 0: nothing before, or nobody knows when; then powers of 2 s, 2^32 are 136 years
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +112,11 @@ def _wide(rows: Rows) -> NDArray[np.int64]:
 
 def _gaps(events: Interactions) -> NDArray[np.int64]:
     """Seconds since the event before, as powers of 2; see GAPS."""
-    assert events.time is not None  # the estimator refused a log without times
+    if events.time is None:  # somebody's history alone, or a basket on top: training had times
+        return np.zeros(len(events), np.int64)
     since = np.diff(events.time, prepend=events.time[:1]).clip(0)
     power = np.floor(np.log2(since + 1)).astype(np.int64) + 1
     first = events.events.offsets[:-1]
     power[first[first < len(power)]] = 0
-    return power.clip(0, GAPS - 1)
+    gaps: NDArray[np.int64] = power.clip(0, GAPS - 1)
+    return gaps
