@@ -23,7 +23,8 @@ def test_an_estimator_is_found_by_its_own_name_and_its_setting_survives_json(nam
 def test_every_hyperparameter_says_what_it_means(name):
     made = estimator(name)
     lines = described(made)
-    assert [line.split(" = ")[0] for line in lines] == list(flat(made))
+    told = {line.strip().split(" = ")[0] for line in lines}
+    assert told >= {name for name in flat(made) if not name.endswith(".kind")}
     assert all(len(line.split(": ", 1)[1]) > 5 for line in lines)
 
 
