@@ -55,7 +55,7 @@ class _SparseMap(torch.autograd.Function):
 
 
 def mapped(matrix: sp.csr_matrix, table: Tensor) -> Tensor:
-    """matrix @ table, with a gradient for the table, [len(matrix), dim]."""
+    """Matrix @ table, with a gradient for the table, [len(matrix), dim]."""
     found: Tensor = _SparseMap.apply(*_both(matrix, table.device), table)
     return found
 

@@ -1,11 +1,14 @@
 """Losses of queries against candidates, without ever holding all their scores in memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from recembed.training.towers.exponentials import exponentials
 
 CHUNK = {"cpu": 1 << 20, "cuda": 1 << 26}  # logits in flight: 4 MB stay in a CPU's cache
 
@@ -34,20 +37,46 @@ class Targets:
     rows: Tensor
     scores: Tensor
 
-    def counts(self, n: int) -> Tensor:
-        """Targets of each of n queries, [n]."""
-        return torch.bincount(self.owner, minlength=n).to(self.scores.dtype)
+    @property
+    def alike(self) -> Tensor:
+        """The weight of each target in their mean, [n_targets]."""
+        return self.scores.new_full(self.scores.shape, 1 / len(self.scores))
+
+    def weights(self, n: int) -> Tensor:
+        """The weight of each of n queries, by its targets, [n]."""
+        return torch.bincount(self.owner, self.alike, n)
 
 
-class _LogSumExp(torch.autograd.Function):
-    """sum_i weight_i * log(exp(positive_i) + sum_j exp(query_i . candidate_j + shift_j)).
+# From scores [n, m] and those of the positives [n] to what they come to, [n]. The scores become
+# its slopes but for a factor, [n], that is returned along with the slopes of the positives.
+Link: TypeAlias = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor | None]]
 
-    query [n, dim], candidates [m, dim], shift [m] or None, weight [n]; positive [n] or None: a
-    score beside the candidates; own [n] or None: the item of each query that is no candidate for
-    it, among the items rows [m]; hardest: only so many of the highest scores count.
 
-    Gradients are worked out in the same pass, so that a block of scores is made once.
+@dataclass(frozen=True, eq=False)
+class _Sum:
+    """sum_i weight_i * link(query_i . candidates + shift, positive_i): all but what has a slope.
+
+    own [n]: the item of each query that is no candidate for it, among the items rows [m]; None:
+    all are. hardest: only so many of the highest scores count.
     """
+
+    link: Link
+    weight: Tensor
+    own: Tensor | None = None
+    rows: Tensor | None = None
+    hardest: int | None = None
+
+    def mask(self, scores: Tensor, at: slice) -> None:
+        """Take out of the scores of queries `at` what is no candidate for them."""
+        if self.own is not None and self.rows is not None:
+            scores.masked_fill_(self.rows == self.own[at, None], -torch.inf)
+        if self.hardest is not None and self.hardest < scores.shape[1]:
+            least = scores.topk(self.hardest, dim=1).values[:, -1:]
+            scores.masked_fill_(scores < least, -torch.inf)
+
+
+class _Summed(torch.autograd.Function):
+    """The value of a _Sum. Gradients are worked out in the same pass: scores are made once."""
 
     @staticmethod
     def forward(
@@ -56,54 +85,67 @@ class _LogSumExp(torch.autograd.Function):
         candidates: Tensor,
         shift: Tensor | None,
         positive: Tensor | None,
-        weight: Tensor,
-        own: Tensor | None,
-        rows: Tensor | None,
-        hardest: int | None,
+        what: _Sum,
     ) -> Tensor:
-        """The sum; gradients are kept for backward."""
+        """Query [n, dim], candidates [m, dim], shift [m], positive [n]."""
         step = max(1, CHUNK.get(query.device.type, CHUNK["cuda"]) // len(candidates))
+        space = query.new_empty(min(step, len(query)), len(candidates))
         to_query, to_candidates = torch.empty_like(query), torch.zeros_like(candidates)
         to_shift = None if shift is None else torch.zeros_like(shift)
         to_positive = None if positive is None else torch.empty_like(positive)
-        total = torch.zeros((), dtype=torch.float64, device=query.device)
+        total = query.new_zeros((), dtype=torch.float64)
         for start in range(0, len(query), step):
             at = slice(start, start + step)
-            logits = _logits(query[at], candidates, shift)  # [step, m]
-            if own is not None and rows is not None:
-                logits.masked_fill_(rows == own[at, None], -torch.inf)
-            if hardest is not None and hardest < len(candidates):
-                least = logits.topk(hardest, dim=1).values[:, -1:]
-                logits.masked_fill_(logits < least, -torch.inf)
-            top = logits.amax(dim=1, keepdim=True)
-            share = torch.softmax(logits, dim=1)  # [step, m]
-            rest = top - share.amax(dim=1, keepdim=True).log()
-            if positive is not None and to_positive is not None:
-                mine = positive[at, None]
-                both = torch.logaddexp(rest.nan_to_num(nan=-torch.inf), mine)
-                to_positive[at] = weight[at] * (mine - both).exp()[:, 0]
-                share.nan_to_num_(nan=0.0).mul_((rest - both).nan_to_num(nan=-torch.inf).exp())
-                rest = both
-            share.mul_(weight[at, None])
-            total += (weight[at] * rest[:, 0]).sum(dtype=torch.float64)
-            torch.mm(share, candidates, out=to_query[at])
-            to_candidates.addmm_(share.T, query[at])
+            scores = space[: len(query[at])]  # [step, m]
+            _product(scores, query[at], candidates.T, keep=False)
+            if shift is not None:
+                scores += shift
+            what.mask(scores, at)
+            value, scale, slope = what.link(scores, None if positive is None else positive[at])
+            weight = what.weight[at]
+            total += (weight * value).sum(dtype=torch.float64)
+            scale = scale * weight  # joins small matrices: scores are not touched again
+            _product(to_query[at], scores, candidates, keep=False)
+            to_query[at] *= scale[:, None]
+            _product(to_candidates, scores.T, query[at] * scale[:, None], keep=True)
             if to_shift is not None:
-                to_shift += share.sum(dim=0)
+                to_shift.addmv_(scores.T, scale)
+            if to_positive is not None:
+                torch.mul(slope, weight, out=to_positive[at])
         ctx.kept = (to_query, to_candidates, to_shift, to_positive)
         return total.to(query.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The kept gradients, scaled."""
-        scaled = [None if kept is None else kept * grads[0] for kept in ctx.kept]
-        return (*scaled, None, None, None, None)
+        return (*(None if kept is None else kept * grads[0] for kept in ctx.kept), None)
 
 
-def _logits(query: Tensor, candidates: Tensor, shift: Tensor | None) -> Tensor:
-    if shift is None:
-        return query @ candidates.T
-    return torch.addmm(shift, query, candidates.T)
+def _product(out: Tensor, one: Tensor, other: Tensor, *, keep: bool) -> None:
+    """One @ other into `out`, or on top of it; under autocast in bfloat16, but for the sum."""
+    if not torch.is_autocast_enabled(out.device.type):
+        torch.addmm(out, one, other, beta=int(keep), out=out)
+    elif keep:
+        out += one @ other
+    else:
+        out.copy_(one @ other)
+
+
+def _softmax(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """log(exp(positive) + sum of exp(score))."""
+    top, total = exponentials(scores)
+    value = total.log_().add_(top)
+    if positive is None:
+        return value, (top - value).exp_(), None
+    value = torch.logaddexp(value, positive)
+    return value, (top - value).exp_(), (positive - value).exp_()
+
+
+def _logistic(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The sum of log(1 + exp(score)); the positive is left to others."""
+    value = F.softplus(scores).sum(dim=1)
+    scores.sigmoid_()
+    return value, torch.ones_like(value), positive
 
 
 def full_softmax(query: Tensor, candidates: Candidates, targets: Targets) -> Tensor:
@@ -111,12 +153,8 @@ def full_softmax(query: Tensor, candidates: Candidates, targets: Targets) -> Ten
 
     A query with several targets shares its softmax.
     """
-    n = len(targets.owner)
-    weight = targets.counts(len(query)) / n
-    rests: Tensor = _LogSumExp.apply(
-        query, candidates.vectors, candidates.shift, None, weight, None, None, None
-    )
-    return rests - targets.scores.mean()
+    what = _Sum(_softmax, targets.weights(len(query)))
+    return _summed(query, candidates, None, what) - targets.scores.mean()
 
 
 def sampled_softmax(
@@ -127,19 +165,9 @@ def sampled_softmax(
     candidates.shift: bias less log(expected count), so that the sum over the candidates stands for
     the sum over all items.
     """
-    n = len(targets.owner)
-    weight = targets.scores.new_full((n,), 1 / n)
-    rests: Tensor = _LogSumExp.apply(
-        query[targets.owner],
-        candidates.vectors,
-        candidates.shift,
-        targets.scores,
-        weight,
-        targets.rows,
-        candidates.rows,
-        hardest,
-    )
-    return rests - targets.scores.mean()
+    what = _Sum(_softmax, targets.alike, targets.rows, candidates.rows, hardest)
+    asked = query[targets.owner]
+    return _summed(asked, candidates, targets.scores, what) - targets.scores.mean()
 
 
 def logistic(query: Tensor, candidates: Candidates, targets: Targets, power: float = 1.0) -> Tensor:
@@ -147,16 +175,16 @@ def logistic(query: Tensor, candidates: Candidates, targets: Targets, power: flo
 
     power: of the target's probability (gBCE's beta).
     """
-    owner, step = targets.owner, max(1, CHUNK["cuda"] // len(candidates.vectors))
-    total = -power * F.logsigmoid(targets.scores).sum()
-    for start in range(0, len(owner), step):
-        at = slice(start, start + step)
-        logits = _logits(query[owner[at]], candidates.vectors, candidates.shift)  # [step, m]
-        rows = candidates.rows
-        if rows is not None:
-            logits = logits.masked_fill(rows == targets.rows[at, None], -torch.inf)
-        total = total + F.softplus(logits).sum()
-    return total / len(owner)
+    what = _Sum(_logistic, targets.alike, targets.rows, candidates.rows)
+    negatives = _summed(query[targets.owner], candidates, None, what)
+    return negatives - power * F.logsigmoid(targets.scores).mean()
+
+
+def _summed(query: Tensor, candidates: Candidates, positive: Tensor | None, what: _Sum) -> Tensor:
+    found: Tensor = _Summed.apply(
+        query.to(candidates.vectors.dtype), candidates.vectors, candidates.shift, positive, what
+    )
+    return found
 
 
 def one_negative(targets: Targets, negatives: Tensor) -> Tensor:
@@ -165,6 +193,6 @@ def one_negative(targets: Targets, negatives: Tensor) -> Tensor:
 
 
 def calibrated(negatives: int, n_items: int, calibration: float) -> float:
-    """gBCE's power of the target's probability, from 1 (plain) to the share that is sampled."""
+    """GBCE's power of the target's probability, from 1 (plain) to the share that is sampled."""
     share = min(1.0, negatives / max(n_items - 1, 1))
     return share * (calibration * (1 - 1 / share) + 1 / share)
