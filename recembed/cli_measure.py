@@ -60,7 +60,7 @@ def tune(
 
     The best one is written to OUT/best.json, which `train --settings` reads; the same call goes on
     after it was stopped. A space is a list of values (dim=64,128) or a range (dropout=0..0.5,
-    learning_rate=0.01..0.1:log).
+    learning_rate=0.01..0.1:log). A part is chosen by --set (tower=mean), then its own are searched.
     """
     found = recembed.tune(set=dict(set), space=dict(space), columns=dict(columns), **rest)
     told = {"model": found.model, "set": found.set, found.metric: found.value}

@@ -16,8 +16,9 @@ from recembed.run.whole import whole
 class Tuned:
     """The best setting of a model.
 
-    set: hyperparameters by dotted name, those that were fixed and those that were chosen. value: of
-    `metric` on the valid part. test, valid, split_seed: what cut the log. data: its fingerprint.
+    set: hyperparameters by dotted name, those that were fixed and those that were chosen, with the
+    kind of each part. value: of `metric` on the valid part. test, valid, split_seed: what cut the
+    log. data: its fingerprint.
     """
 
     model: str
