@@ -7,8 +7,9 @@
 
 Leave-one-out, as for the baselines: the last item of each user is the test, the one before it the
 valid part, and a model trains on all that comes before; all items are ranked, those of the history
-left out. `make` does the trainings whose evidence is not there; figures come from evidence alone. `valid` tells what a setting is worth on the valid part. `choices` trains each row of the
-table of choices on the valid part, one seed, and keeps it in two_tower_choices.json.
+left out. `make` does the trainings whose evidence is not there; figures come from evidence alone.
+`valid` tells what a setting is worth on the valid part. `choices` trains each row of the table of
+choices on the valid part, one seed, and keeps it in two_tower_choices.json.
 
 Bars, means over seeds: beauty_hr10 >= .0921, beauty_ndcg10 >= .0531; and
 beauty_minus_best_baseline_low > 0, the lower end of the interval over users of nDCG@10 less that of
@@ -145,7 +146,11 @@ def _item2vec() -> np.ndarray:
 
 
 MEAN = {"tower": "mean", "dropout": 0.5}
-ABOUT = {"features.categories": "category", "features.text": "title"}
+ABOUT = {
+    "features.categories": "categories",
+    "features.text": "title",
+    "features.uncovered": "id-only",
+}
 CHOICES: dict[str, dict[str, Any]] = {  # rows of the README's table: what differs from CHOSEN
     "as chosen": {},
     "tower: weighted mean": MEAN,
