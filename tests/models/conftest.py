@@ -31,7 +31,7 @@ SMALL = {
         "epochs": 4,
         "batch_size": 96,
         "learning_rate": 0.03,
-        "features": ("colour", "tags"),
+        "features.categories": "colour",  # of which untrained items have none
     },
     "als": {"dim": 16, "iterations": 5},
     "ials": {"dim": 16, "iterations": 5},
@@ -42,6 +42,12 @@ SMALL = {
 VARIANTS = {
     "item2vec of groups": ("item2vec", {"unit": "group", "blend": 0.5}),
     "two-tower of groups": ("two-tower", {"unit": "group"}),
+    "two-tower, mean of groups": (
+        "two-tower",
+        {"unit": "group", "tower": "mean", "bias": True, "features.text": "colour"},
+    ),
+    "two-tower, attention, cosine": ("two-tower", {"tower": "attention", "score": "cosine"}),
+    "two-tower, sampled softmax": ("two-tower", {"loss": "sampled", "tower.gaps": True}),
     "als of groups": ("als", {"unit": "group", "recency.last": 6}),
     "ials of groups": ("ials", {"unit": "group", "nu": 0.5}),
     "bpr of groups": ("bpr", {"unit": "group", "recency.decay": 0.9}),

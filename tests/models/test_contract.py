@@ -65,12 +65,12 @@ def test_items_nobody_trained_do_not_move_a_history(trained, planted):
     rows = [
         [*planted.histories.events[u], *rng.choice(planted.untrained, u % 3)] for u in range(20)
     ]
-    plain = planted.histories.take_users(np.arange(20))
+    plain = replace(planted.histories.take_users(np.arange(20)), time=None)
     group = np.concatenate(
         [plain.group[plain.events.positions(np.array([u]))].tolist() + [10**6 + u] * (u % 3)
          for u in range(20)]
     ).astype(np.int64)  # fmt: skip
-    longer = replace(plain, events=Sequences.of(rows), group=group, time=None)
+    longer = replace(plain, events=Sequences.of(rows), group=group)
     assert same(trained.ranker.top_k(longer, 30), trained.ranker.top_k(plain, 30))
 
 
@@ -164,7 +164,7 @@ def test_progress_ends_at_its_total(again, planted):
     examples = len(events) - events.n_users if unit == "user" else len(events) // 4
     totals = {
         "item2vec": lambda: f"{setting.epochs * len(events):,} tokens",
-        "two-tower": lambda: f"{setting.epochs * examples:,} examples",
+        "two-tower": lambda: f"{setting.epochs * examples:,} positions",
         "als": lambda: f"{setting.iterations} rounds",
         "ials": lambda: f"{setting.iterations} rounds",
         "bpr": lambda: f"{setting.iterations} rounds",

@@ -79,10 +79,10 @@ def run(names, before="", after=""):
 def test_no_model_but_two_tower_loads_torch_and_a_stored_two_tower_needs_none():
     others = [name for name in names() if name != "two-tower"]
     after = """
-zeros = np.zeros((3, 2), np.float32)
-arrays = dict(inputs=zeros, outputs=zeros, known=np.ones(3, np.uint8))
-stored = restore("two-tower", {}, events.items, arrays)
-assert stored.users(events).shape == (3, 2)
+table, known = np.ones((3, 2), np.float32), np.ones(3, np.uint8)
+arrays = {"table": table, "known": known, "tower.map": 2 * np.eye(2, dtype=np.float32)}
+stored = restore("two-tower", {"tower": "mean"}, events.items, arrays)
+assert np.allclose(stored.users(events), 2)
 assert "torch" not in sys.modules
 """
     done = run(others, after=after)
