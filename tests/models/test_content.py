@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,8 +16,10 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.models.content import content_of
-from recembed.training.towers.settings import Features
+from recembed.models.two_tower import TwoTower
+from recembed.training.towers.settings import Features, Mean, Transformer
 
+CLUSTERS, SIZE, TOUCHED = 6, 10, 8
 texts = st.lists(st.none() | st.text("abc '-", max_size=12), min_size=2, max_size=8)
 amounts = st.lists(st.none() | st.integers(-1000, 1000), min_size=2, max_size=8)
 
@@ -198,3 +202,42 @@ def test_features_without_an_item_table_say_what_to_do():
     log = Log(Interactions(Vocabulary(["u"], "user"), items, Sequences.of([[0]])))
     with pytest.raises(DataError, match=r"features kind need an item table \(--items\)"):
         content_of(log, Features(categories=("kind",)), np.ones(1, bool))
+
+
+@pytest.fixture
+def clusters(log_of):
+    """Histories of one cluster each; the last two items of each cluster are in nobody's."""
+    random = np.random.default_rng(0)
+    histories = [
+        (user % CLUSTERS * SIZE + random.integers(0, TOUCHED, 8)).tolist() for user in range(240)
+    ]
+    cluster = np.arange(CLUSTERS * SIZE) // SIZE
+    table = {
+        "kind": [["all", f"k{c}"] for c in cluster],
+        "title": [f"item of world{c}" for c in cluster],
+        "image": (np.eye(CLUSTERS)[cluster] + random.normal(0, 0.1, (60, 6))).tolist(),
+    }
+    return log_of(histories, n_items=CLUSTERS * SIZE, table=table)
+
+
+@pytest.mark.parametrize("score", ["dot", "cosine"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        TwoTower(dim=16, epochs=6, batch_size=128, learning_rate=0.02, tower=Mean()),
+        TwoTower(dim=16, epochs=6, batch_size=16, learning_rate=0.02, tower=Transformer(blocks=1)),
+    ],
+    ids=["mean", "transformer"],
+)
+@pytest.mark.parametrize("column", ["categories=kind", "text=title", "vectors=image"])
+def test_an_item_that_nobody_touched_is_found_by_its_content(clusters, one, column, setting, score):
+    kind, name = column.split("=")
+    features = Features(**{kind: (name,)}, id_dropout=0.5)
+    model = replace(setting, features=features, score=score).fit(clusters, machine=one)
+    events = clusters.interactions
+    untouched = np.flatnonzero(events.counts() == 0)
+    assert len(untouched) == CLUSTERS * (SIZE - TOUCHED)
+    assert model.items.known.all()
+    scores = model.users(events) @ model.items.scored()[untouched].T
+    best = untouched[np.argsort(-scores, axis=1)[:, :2]] // SIZE
+    assert (best == (np.arange(240) % CLUSTERS)[:, None]).mean() > 0.9
