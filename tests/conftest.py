@@ -25,7 +25,7 @@ SMALL = {
         "epochs": 4,
         "batch_size": 64,
         "learning_rate": 0.02,
-        "features": "colour",
+        "features.categories": "colour",
     },
     "als": {"dim": 8, "iterations": 5},
     "item-knn": {"neighbours": 20},
