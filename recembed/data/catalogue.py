@@ -54,7 +54,7 @@ class Catalogue:
         """
         if name not in self.table.column_names:
             has = ", ".join(self.table.column_names)
-            raise DataError(f"the item table has no column {name!r}; it has: {has}")
+            raise DataError(f"the {self.ids.name} table has no column {name!r}; it has: {has}")
         return self.table.column(name)
 
     def titles(self, rows: Rows) -> list[str | None]:
