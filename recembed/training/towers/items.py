@@ -1,5 +1,6 @@
 """The item tower: a vector of an item's id, and of what the catalogue says of it."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +27,11 @@ class Content:
     @classmethod
     def none(cls, n_items: int) -> "Content":
         """Nothing is known."""
-        return cls(sp.csr_matrix((n_items, 0), dtype=np.float32), np.zeros((n_items, 0), "f4"))
+        dense = np.zeros((n_items, 0), np.float32)
+        return cls(sp.csr_matrix(dense), dense)
 
     def __bool__(self) -> bool:
-        return self.sparse.shape[1] + self.dense.shape[1] > 0
+        return bool(self.sparse.shape[1] or self.dense.shape[1])
 
     @property
     def known(self) -> Mask:
@@ -47,7 +49,8 @@ class _SparseMap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, transposed: Tensor, table: Tensor) -> Tensor:
         ctx.transposed = transposed
-        return matrix @ table
+        with torch.autocast(table.device.type, enabled=False):  # there is no such product
+            return matrix @ table
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -67,6 +70,7 @@ class ItemTower(nn.Module):
     """
 
     has: Tensor
+    numbers: Tensor
 
     def __init__(
         self, content: Content, dim: int, *, biased: bool, id_dropout: float, touched: bool
@@ -80,6 +84,7 @@ class ItemTower(nn.Module):
         self.sparse = nn.Parameter(torch.randn(content.sparse.shape[1], dim) * SIZE)
         self.dense = nn.Parameter(torch.randn(m, dim) * SIZE)
         self.register_buffer("has", torch.from_numpy(content.known), persistent=False)
+        self.register_buffer("numbers", torch.from_numpy(content.dense), persistent=False)
         self._whole: tuple[Tensor, Tensor] | None = None
 
     def forward(self, rows: Tensor | None = None) -> Tensor:
@@ -91,11 +96,11 @@ class ItemTower(nn.Module):
             has = self.has if rows is None else self.has[rows]
             kept = torch.rand(len(vectors), device=vectors.device) >= self.id_dropout
             vectors = vectors * (kept | ~has)[:, None]
-        if self.content.sparse.shape[1]:
+        if len(self.sparse):
             vectors = vectors + _SparseMap.apply(*self._sparse(rows), self.sparse)
-        if self.content.dense.shape[1]:
-            dense = self.content.dense if rows is None else self.content.dense[rows.cpu().numpy()]
-            vectors = vectors + torch.from_numpy(dense).to(vectors.device) @ self.dense
+        if len(self.dense):
+            numbers = self.numbers if rows is None else self.numbers[rows]
+            vectors = vectors + numbers @ self.dense
         return vectors
 
     def biases(self, rows: Tensor | None = None) -> Tensor | None:
@@ -120,10 +125,13 @@ def _both(matrix: sp.csr_matrix, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _csr(matrix: sp.csr_matrix, device: torch.device) -> Tensor:
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data.astype(np.float32)),
-        size=matrix.shape,
-        device=device,
-    )
+    with warnings.catch_warnings():  # torch says once that these are new
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(np.int64)),
+            torch.from_numpy(matrix.indices.astype(np.int64)),
+            torch.from_numpy(matrix.data.astype(np.float32)),
+            size=matrix.shape,
+            device=device,
+            check_invariants=False,
+        )

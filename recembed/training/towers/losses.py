@@ -123,12 +123,13 @@ class _Summed(torch.autograd.Function):
 
 def _product(out: Tensor, one: Tensor, other: Tensor, *, keep: bool) -> None:
     """One @ other into `out`, or on top of it; under autocast in bfloat16, but for the sum."""
-    if not torch.is_autocast_enabled(out.device.type):
-        torch.addmm(out, one, other, beta=int(keep), out=out)
+    if torch.is_autocast_enabled(out.device.type):
+        found = one @ other
+        out.copy_(out + found if keep else found)
     elif keep:
-        out += one @ other
+        out.addmm_(one, other)
     else:
-        out.copy_(one @ other)
+        torch.mm(one, other, out=out)
 
 
 def _softmax(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -53,8 +53,7 @@ class Negatives:
                 return Drawn(rows, np.log(times).astype(np.float32))
             expected = len(targets) * self.spread[rows]
             return Drawn(rows, np.log(times / expected).astype(np.float32))
-        source = random.choice(3, self.size, p=self.shares)
-        uniform, popular, batch = np.bincount(source, minlength=3)
+        uniform, popular, batch = random.multinomial(self.size, self.shares)
         n_items = len(self.likely)
         rows = np.concatenate(
             [
