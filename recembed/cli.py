@@ -15,7 +15,7 @@ import recembed
 from recembed.cli_datasets import datasets
 from recembed.cli_measure import backtest, compare, evaluate, tune
 from recembed.cli_text import text
-from recembed.errors import RecembedError
+from recembed.errors import Interrupted, RecembedError
 from recembed.options import (
     PAIR,
     RULE,
@@ -34,7 +34,20 @@ from recembed.options import (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """Ctrl-C that left something is told, exit 130; another one is click's business."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Interrupted as stopped:
+            click.echo(f"recembed: {stopped}", err=True)
+            ctx.exit(130)
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(recembed.__version__)
 def cli() -> None:
     """Embeddings for recommendations: train, index, evaluate, recommend."""
@@ -51,6 +64,11 @@ def cli() -> None:
 @click.option("--test", type=RULE, default="auto", show_default=True, help="What is held out.")
 @click.option("--valid", type=RULE, default=None, help="What is held out for choosing settings.")
 @click.option("--tune", is_flag=True, help="Train without the valid part, to evaluate on it.")
+@click.option(
+    "--early-stop",
+    is_flag=True,
+    help="Train without the valid part and watch it: the best round is kept.",
+)
 @click.option("--refit", is_flag=True, help="Train on the whole log, for serving.")
 @reading
 @seen

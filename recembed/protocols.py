@@ -120,8 +120,8 @@ class Estimator(Protocol):
     ) -> Fitted:
         """Train on the whole log.
 
-        validate: what a model is worth. One that trains in rounds is asked at most ten times or
-        so and at its end, and the best that was asked is returned; an error that it raises comes
+        validate: what a model is worth. One that trains in rounds is asked some ten or twenty
+        times and at its end, and the best that was asked is returned; an error that it raises comes
         through. Models without rounds never call it.
         """
 

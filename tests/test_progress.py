@@ -52,6 +52,24 @@ def test_lines_come_every_ten_seconds_and_at_the_end(capsys, clock):
     assert lines(capsys) == ["training: done, 1,000 tokens in 100.0 s, 10 tokens/s (loss 2.5)"]
 
 
+def test_what_was_done_before_says_nothing_of_the_speed(capsys, clock):
+    with Progress("lines").task("training", 1000, "tokens") as task:
+        task.resume(600)
+        clock.now += 10
+        task.advance(100)
+        clock.now += 10
+        task.advance(300)
+    assert lines(capsys) == [
+        "training: 70%, 10 tokens/s, 30 s left",
+        "training: done, 1,000 tokens in 20.0 s, 20 tokens/s",
+    ]
+    with Progress("bar").task("training", 1000, "tokens") as task:
+        task.resume(600)
+        task.advance(400)
+        assert task.bar.format_dict["initial"] == 600
+        assert task.bar.n == 1000
+
+
 def test_nothing_done_yet_has_no_end_in_sight_and_no_total_is_no_error(capsys, clock):
     with Progress("lines").task("waiting", 10, "steps") as task:
         clock.now += 20

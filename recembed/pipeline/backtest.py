@@ -172,10 +172,12 @@ def _entries(
 
 
 def _trained(folder: Path, part: Split, estimator: Estimator, *, repeats: bool, seed: int) -> bool:
-    """Whether the run is there. Raises: RunError if what is there is another one."""
+    """Whether the run is there, whole. Raises: RunError if what is there is another one."""
     if not folder.exists():
         return False
     facts = Run.open(folder, verify=False).facts
+    if facts.get("training", {}).get("ended") in ("interrupted", "diverged"):
+        return False
     cut = facts.get("split") or {}
     same = {
         "log": facts["data"] == part.log.interactions.fingerprint(),

@@ -1,6 +1,5 @@
 """Train a model on a log and store it as a run."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +15,13 @@ from recembed.data.read import read_log
 from recembed.data.split import LATER, TEST, VALID, Split, split
 from recembed.errors import DataError
 from recembed.models import registry
+from recembed.pipeline.fit import Watch, fit_into
 from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
 from recembed.protocols import Estimator, Machine
 from recembed.report.plain import to_plain
-from recembed.run.folder import Run, writing
-from recembed.run.log import Parts, store_log
-from recembed.settings import as_dict, change
+from recembed.run.folder import Run
+from recembed.settings import change
 
 MODEL = "item2vec"
 EVERYTHING = LATER + 1
@@ -39,6 +38,7 @@ def train(
     test: str | None = "auto",
     valid: str | None = None,
     tune: bool = False,
+    early_stop: bool = False,
     refit: bool = False,
     items: Source | None = None,
     users: Source | None = None,
@@ -62,13 +62,15 @@ def train(
     by dotted name. settings: the file that `tune` wrote, whose model and setting these are where
     `set` does not say otherwise. test, valid: rules of data.rules, None holds nothing out. The
     model trains on all but the test part; tune: leave the valid part out too, to be evaluated on
-    it; refit: train on the whole log, for serving. seen: whether items of a history may be
+    it; early_stop: leave it out and ask its cases while training, whose best round is kept
+    (ndcg@10); refit: train on the whole log, for serving. seen: whether items of a history may be
     recommended again; auto: if at least 5 % of the log's events repeat an earlier one. split_seed:
     of what is held out by chance, apart from `seed`, so that models trained with several seeds
     answer the same cases. checkpoint: a file that keeps the state of training; the same call goes
     on from there after it was stopped.
 
-    Raises: DataError for what is wrong with the log or the options; RunError for the folder.
+    Raises: DataError for what is wrong with the log or the options; RunError for the folder;
+    Interrupted or Diverged where training ended before its time, and the run has what it learned.
     """
     check_seed(seed)
     check_seed(split_seed)
@@ -78,10 +80,7 @@ def train(
     machine = machine_of(threads, device, checkpoint)
     if machine.checkpoint is not None and not estimator.resumes:
         raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
-    if test is None and valid is not None:
-        raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
-    if tune and (refit or valid is None):
-        raise DataError("tune leaves the valid part out of training: name its rule, and no refit")
+    _check_parts(test, valid, refit=refit, tune=tune, early_stop=early_stop)
     how: dict[str, Any] = {
         "columns": dict(columns or {}),
         "min_user": min_user,
@@ -101,7 +100,11 @@ def train(
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
     # the parts below it are trained on
-    trained = EVERYTHING if refit or parts is None else VALID if tune else TEST
+    apart = tune or early_stop
+    trained = EVERYTHING if refit or parts is None else VALID if apart else TEST
+    watch = None
+    if early_stop and parts is not None:
+        watch = Watch.of(parts, repeats=facts["repeats"], seed=seed, machine=machine)
     run = fit_into(
         out,
         (data, part),
@@ -109,6 +112,7 @@ def train(
         facts | {"trained": trained, "seed": seed},
         machine=machine,
         progress=progress,
+        watch=watch,
     )
     if parts is not None and not refit:
         progress.say(f"held out by {parts.stated('test')}: {parts.counts['test_events']:,} events")
@@ -147,42 +151,15 @@ def _estimator(model: str | None, set: Mapping[str, Any], tuned: Tuned | None) -
     return change(registry.estimator(tuned.model, tuned.set), set)
 
 
-def fit_into(
-    out: str | Path,
-    stored: tuple[Log, Parts],
-    estimator: Estimator,
-    facts: Mapping[str, Any],
-    *,
-    machine: Machine,
-    progress: Progress,
-) -> Run:
-    """Fit on the parts below facts["trained"] and write the run, with the whole log in it."""
-    log, part = stored
-    with writing(out, new=True) as writer:
-        begin = time.perf_counter()
-        model = estimator.fit(
-            log.keep(part < facts["trained"]),
-            seed=facts["seed"],
-            machine=machine,
-            progress=progress,
-        )
-        seconds = time.perf_counter() - begin
-        store_log(writer, log, part)
-        writer.arrays("model", model.arrays())
-        writer.facts(
-            {
-                **facts,
-                "model": estimator.name,
-                "setting": as_dict(estimator),
-                "train_seconds": round(seconds, 3),
-                "threads": machine.threads,
-                "data": log.interactions.fingerprint(),
-            }
-        )
-    if machine.checkpoint is not None:
-        machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
-    progress.say(f"{estimator.name} trained in {seconds:.1f} s -> {out}")
-    return Run.open(out)
+def _check_parts(test: str | None, valid: str | None, *, refit: bool, **apart: bool) -> None:
+    """apart: reasons to train without the valid part."""
+    if test is None and valid is not None:
+        raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
+    for name, wanted in apart.items():
+        if wanted and (refit or valid is None):
+            raise DataError(
+                f"{name} leaves the valid part out of training: name its rule, and no refit"
+            )
 
 
 def check_seed(seed: int) -> None:

@@ -14,6 +14,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.data.word2vec_format import read_word2vec, write_word2vec
 from recembed.errors import DataError, RunError
 from recembed.pipeline.export import check_target, vector_table
+from recembed.pipeline.fit import kept
 from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
 from recembed.protocols import THIS_MACHINE, Machine
@@ -53,13 +54,14 @@ def train_words(
     files = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
     with writing(out, new=True) as writer:
         begin = time.perf_counter()
-        model = estimator.fit(
-            files,
-            seed=seed,
-            machine=machine,
-            progress=progress,
-            scratch=writer.scratch,
-        )
+        with kept(machine):
+            model = estimator.fit(
+                files,
+                seed=seed,
+                machine=machine,
+                progress=progress,
+                scratch=writer.scratch,
+            )
         seconds = time.perf_counter() - begin
         assert model.counts is not None  # what was trained was counted
         words = model.words.vocabulary

@@ -115,8 +115,7 @@ def train(  # noqa: PLR0913 - the engine's one door
     total = setting.epochs * len(corpus.values)
     done = state.epoch * len(corpus.values) + int(corpus.offsets[work.edges[state.chunk]])
     with progress.task("skip-gram", total, "tokens") as task, ThreadPoolExecutor(threads) as pool:
-        if done:
-            task.advance(done, "from the checkpoint")
+        task.resume(done)
         while state.epoch < setting.epochs:
             before = state.epoch
             work.until_due(run, pool, threads, task.advance)

@@ -113,6 +113,33 @@ def test_ten_looks_at_most_spread_evenly_and_one_at_the_end(total):
     assert gaps.max() - gaps.min() <= 1
 
 
+def test_a_round_that_was_asked_about_is_not_asked_again():
+    looks = []
+    rounds = Rounds(lambda at: looks.append(at) or 0.0, 4)
+    for done in (1, 1, 2, 2, 1, 3):
+        rounds.after(done, lambda done=done: done)
+    assert looks == [1, 2, 3]
+
+
+@pytest.mark.parametrize("most", [1, 3, 20])
+def test_looks_are_at_most_as_many_as_asked_for(most):
+    rounds = Rounds(lambda at: 0.0, 30, most=most)
+    for done in range(1, 31):
+        rounds.after(done, lambda: "model")
+    assert len(rounds.looks) == most
+    assert rounds.looks[-1] == (30, 0.0)
+
+
+def test_patience_counts_looks_since_the_best_and_numbers_that_are_none_too():
+    values = iter([0.1, 0.3, 0.3, float("nan"), 0.4, 0.2, 0.1])
+    rounds, over = Rounds(lambda _: next(values), 7, patience=2), []
+    for done in range(1, 8):
+        rounds.after(done, lambda done=done: done)
+        over.append(rounds.over)
+    assert over == [False, False, False, True, False, False, True]
+    assert (rounds.best, rounds.top) == (5, (5, 0.4))
+
+
 def test_of_equal_rounds_the_first_is_kept_and_a_value_that_is_no_number_never():
     values = iter([float("nan"), 0.5, 0.5, float("nan")])
     rounds = Rounds(lambda _: next(values), 4)
