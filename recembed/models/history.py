@@ -1,4 +1,4 @@
-"""The vector model that item2vec and the mean tower share: a user is a weighted mean of items."""
+"""The vector model of item2vec: a user is a weighted mean of items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,11 @@ from recembed.training.recency import Recency
 
 @dataclass(frozen=True, eq=False)
 class HistoryModel:
-    """Places users by pooling `inputs` over their history and scores them against `items`.
-
-    biased: the last column is 1 in `inputs` and the item's bias in `items`.
-    """
+    """Places users by pooling `inputs` over their history and scores them against `items`."""
 
     items: Embeddings
     inputs: Embeddings
     recency: Recency
-    biased: bool = False
 
     @classmethod
     def of(
@@ -36,14 +32,12 @@ class HistoryModel:
         tables: tuple[Vectors, Vectors],
         known: Mask,
         recency: Recency,
-        *,
-        biased: bool = False,
     ) -> "HistoryModel":
         """From the table that histories are read through and the table that is retrieved."""
         for table in tables:
             table[~known] = 0
         inputs, outputs = (Embeddings(vocabulary, table, known) for table in tables)
-        return cls(outputs, inputs, recency, biased)
+        return cls(outputs, inputs, recency)
 
     @classmethod
     def restore(
@@ -51,13 +45,11 @@ class HistoryModel:
         items: Vocabulary,
         arrays: Mapping[str, NDArray[Any]],
         recency: Recency,
-        *,
-        biased: bool = False,
     ) -> "HistoryModel":
         """From `arrays()`; the vectors may be memory-mapped."""
         known = arrays["known"].astype(bool)
         inputs, outputs = (Embeddings(items, arrays[name], known) for name in ("inputs", "outputs"))
-        return cls(outputs, inputs, recency, biased)
+        return cls(outputs, inputs, recency)
 
     @cached_property
     def neighbours(self) -> Embeddings:
@@ -66,8 +58,7 @@ class HistoryModel:
         On MovieLens-100K the ten nearest of films with 50 events share more genres by the sum
         (Jaccard .38) than by output (.36) or input vectors alone (.32).
         """
-        end = -1 if self.biased else None
-        total = self.inputs.vectors[:, :end] + self.items.vectors[:, :end]
+        total = self.inputs.vectors + self.items.vectors
         return Embeddings(self.items.vocabulary, total, self.items.known)
 
     def users(self, histories: Interactions) -> Vectors:
