@@ -40,6 +40,13 @@ def pairs(batch):
     ]
 
 
+def batches(examples, size, seed):
+    """All examples in a random order, `size` at a time."""
+    random = RANDOM(seed)
+    order = random.permutation(len(examples))
+    return [examples.batch(order[at : at + size], random) for at in range(0, len(examples), size)]
+
+
 def test_each_event_follows_those_before_it():
     examples = Examples.of(events_of([[4, 1, 4], [2], [], [3, 0]]), "user", reach=9)
     batch = examples.batch(np.arange(len(examples)), RANDOM(0))
@@ -118,7 +125,7 @@ def test_a_target_is_never_in_its_own_history_and_all_blocks_are_used_once(
     examples = Examples.of(events_of(rows, groups), unit, reach)
     order = {int(event): at for at, event in enumerate(examples.events.rows)}
     targets, blocks = [], []
-    for batch in examples.batches(size, RANDOM(seed)):
+    for batch in batches(examples, size, seed):
         assert batch.histories.n_users <= size
         laid = batch.histories.group
         assert laid.tolist() == [group_of[event] for event in batch.histories.rows]
@@ -153,12 +160,63 @@ def test_a_target_is_never_in_its_own_history_and_all_blocks_are_used_once(
         assert set(blocks) == set(group_of) - alone
 
 
-def test_epochs_come_in_another_order_each_and_the_same_for_one_seed():
-    examples = Examples.of(events_of([list(range(40))]), "user", reach=3)
-    one, two, other = (
-        [pairs(batch) for batch in examples.batches(7, RANDOM(seed))] for seed in (1, 1, 2)
+def test_every_event_of_a_user_has_the_next_one_for_its_target():
+    events = events_of([[4, 1, 4], [2], [], [3, 0]])
+    examples = Examples.of(events, "user", reach=9, every=True)
+    assert len(examples) == 2
+    assert examples.positions == 3
+    batch = examples.batch(np.array([1, 0]), RANDOM(0))
+    assert batch.every
+    assert [batch.histories.events[i].tolist() for i in range(2)] == [[3], [4, 1]]
+    assert [target.tolist() for target in batch.targets] == [[0], [1], [4]]
+    assert batch.users.tolist() == [3, 0]
+
+
+def test_reach_bounds_every_history_whose_events_are_all_asked():
+    events = events_of([[0, 1, 2, 3, 4], [5, 6]])
+    examples = Examples.of(events, "user", reach=2, every=True)
+    assert examples.positions == 3
+    batch = examples.batch(np.arange(2), RANDOM(0))
+    assert [batch.histories.events[i].tolist() for i in range(2)] == [[2, 3], [5]]
+    assert batch.targets.values.tolist() == [3, 4, 6]
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(1, 12), st.integers(0, 99))
+def test_every_event_in_one_pass_is_all_prefixes_with_their_targets(lengths, reach, seed):
+    """Within the reach: of older prefixes nothing is asked."""
+    rows = numbered([[user] * n for user, n in enumerate(lengths)])
+    examples = Examples.of(events_of(rows), "user", reach, every=True)
+    found = []
+    for batch in batches(examples, 2, seed):
+        at = 0
+        for history in batch.histories.events:
+            for end in range(1, len(history) + 1):
+                found.append((history[:end].tolist(), batch.targets[at].tolist()))
+                at += 1
+        assert at == len(batch.targets)
+    expected = []
+    for mine in rows:
+        first = max(0, len(mine) - 1 - reach)
+        expected += [(mine[first:end], [mine[end]]) for end in range(first + 1, len(mine))]
+    assert sorted(found) == expected
+    assert examples.positions == len(expected)
+
+
+def test_positions_are_the_histories_that_are_asked():
+    events = events_of([[4, 1, 4], [2], [3, 0]])
+    assert Examples.of(events, "user", reach=9).positions == 3
+
+
+def test_a_history_keeps_its_columns_and_its_user():
+    time, weight = np.arange(5) * 10, np.linspace(1, 2, 5, dtype=np.float32)
+    plain = events_of([[0, 1], [2, 3, 4]])
+    events = Interactions(
+        plain.users, plain.items, plain.events, time=time, weight=weight, order="time"
     )
-    assert one == two
-    assert one != other
-    flat = [pair for batch in one for pair in batch]
-    assert flat != sorted(flat)
+    examples = Examples.of(events, "user", reach=1)
+    batch = examples.batch(np.array([2, 0]), RANDOM(0))
+    assert pairs(batch) == [([3], [4]), ([0], [1])]
+    assert batch.users.tolist() == [1, 0]
+    assert batch.histories.time.tolist() == [30, 0]
+    assert batch.histories.weight.tolist() == [1.75, 1.0]
+    assert batch.histories.order == "time"
