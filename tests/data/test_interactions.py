@@ -119,6 +119,19 @@ def test_taking_users_takes_their_columns():
     assert told(taken) == [(2, "b", 6), (1, "a", 5), (1, "c", 7)]
 
 
+def test_people_behind_histories_are_found_by_id_and_nobody_is_none_of_them():
+    it = built([(7, "a", 0), (0, "b", 0), (3, "c", 0)])
+    assert it.rows_among(Vocabulary([0, 7])).tolist() == [1, 0, -1]
+    assert it.rows_among(Vocabulary(["0", "7"])).tolist() == [-1, -1, -1]
+    cases = replace(it, users=Vocabulary.numbered(3), people=pa.array(["x", None, "x"]))
+    assert cases.rows_among(Vocabulary(["0", "x"])).tolist() == [1, -1, 1]
+    assert cases.take_users(np.array([1, 2])).rows_among(Vocabulary(["x"])).tolist() == [-1, 0]
+    guest = replace(it.take_users(np.array([0])), people=pa.nulls(1))
+    assert guest.rows_among(Vocabulary([7])).tolist() == [-1]
+    with pytest.raises(DataError, match="3 histories but 2 people"):
+        replace(it, people=pa.array([1, 2]))
+
+
 def test_events_of_items_that_another_vocabulary_lacks_are_left_out():
     it = built([(1, "a", 5), (2, "b", 6), (1, "c", 7)])
     moved = it.with_items(Vocabulary(["c", "x", "a"]))

@@ -150,6 +150,16 @@ def test_each_item_of_a_basket_is_hidden_equally_often():
     assert len(drawn) == sum(map(drawn.count, "abc"))
 
 
+def test_the_people_behind_cases_are_their_owners_and_a_case_number_is_nobody():
+    names = ["ann", "bob"]
+    shop = [(name, item, 0, f"{name} {at}") for name in names for at in range(4) for item in "ab"]
+    found = cases(split(log_of(shop), "groups:0.9"))
+    owners = [names[owner] for owner in found.owner]
+    assert len(owners) == 7
+    assert found.histories().people.to_pylist() == owners
+    assert found.histories(slice(1, 2)).people.to_pylist() == owners[1:2]
+
+
 def test_without_an_order_a_basket_sees_all_that_was_trained_on():
     for seed in range(9):
         result = split(log_of(SHOP, order=None), "groups:0.3", seed=seed)
