@@ -102,7 +102,7 @@ def numbers(about: Catalogue, name: str, trained: Mask) -> NDArray[np.float64]:
     if not _numeric(kind):
         raise _wrong(name, kind, "numbers")
     found = np.full((len(trained), 1), np.nan)
-    found[owner, 0] = np.asarray(values.cast(pa.float64()))
+    found[owner, 0] = np.asarray(values.cast(pa.float64(), safe=False))
     _refuse(about, np.flatnonzero(np.isinf(found[:, 0])), f"infinite numbers in column {name!r}")
     return _centred(found, ~np.isnan(found[:, 0]), trained)
 
@@ -113,7 +113,7 @@ def vectors(about: Catalogue, name: str, trained: Mask) -> Vectors:
     kind = about.column(name).type
     if not listed(kind) or not _numeric(values.type):
         raise _wrong(name, kind, "vectors")
-    flat = np.asarray(values.cast(pa.float32()))
+    flat = np.asarray(values.cast(pa.float32(), safe=False))
     sizes = np.bincount(owner, minlength=len(trained))
     width = int(np.bincount(sizes[sizes > 0]).argmax())
     what = f"no vector of {width} numbers, as the others have, in column {name!r}"

@@ -109,6 +109,13 @@ def test_the_unit_of_a_number_does_not_matter(rows, scale, shift):
     assert found.dense.dtype == np.float32
 
 
+def test_whole_numbers_that_a_float_cannot_hold_are_read_all_the_same():
+    large = [2**60 + 1, 2**61 + 1, None]
+    assert np.allclose(content({"n": large}, numbers=("n",)).dense.ravel(), [-1, 1, 0])
+    found = content({"n": [large[:1], large[1:2], None]}, vectors=("n",))
+    assert np.allclose(found.dense.ravel(), [-1, 1, 0])
+
+
 @pytest.mark.parametrize("column", [[0.1, 0.1, 0.1], [7, None, 7], [float("nan"), 2.0, None]])
 def test_a_number_that_is_the_same_for_all_says_nothing(column):
     assert not content({"price": column}, numbers=("price",)).dense.any()
