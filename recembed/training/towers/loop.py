@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -78,7 +77,6 @@ class _Work:
         self.steps = self.setting.epochs * self.an_epoch
         self.worst = WORST * self.setting.guess(len(state.towers.rows))
         self.every = READ.get(state.towers.device.type, 1)
-        self.order = lru_cache(1)(self._order)
         self.good: tuple[Trained, int] | None = None  # and after how many steps
         self.store: Store | None = None
         self.saved = time.monotonic()
@@ -91,15 +89,17 @@ class _Work:
     def run(self, task: Task) -> None:
         """To the end. Raises: Diverged."""
         task.resume(self.state.positions)
-        note = ""
+        size, order, note = self.setting.batch_size, None, ""
         while True:
             epoch, at = divmod(self.state.steps, self.an_epoch)
             if at == 0 and epoch:
                 self._look(epoch)
             if self.state.steps == self.steps or self.rounds.over:
                 return
+            if at == 0 or order is None:
+                order = seeds.rng(self.seed, "examples", epoch).permutation(len(self.examples))
             before = self.state.positions
-            loss = self._step(epoch, at)
+            loss = self._step(order[at * size : (at + 1) * size])
             if self.state.steps % self.every == 0:
                 note = self._note(epoch, float(loss))
             task.advance(self.state.positions - before, note)
@@ -107,10 +107,8 @@ class _Work:
                 self.save()
 
     def save(self) -> None:
-        """Keep the state, if it is to be kept anywhere. Raises: Diverged if it is not good."""
-        if self.store is not None:
-            if not self.state.finite():
-                raise self._diverged()
+        """Keep the state, if it is to be kept anywhere and is good."""
+        if self.store is not None and self.state.finite():
             self.store.save(Kept(self.state, self.rounds))
         self.saved = time.monotonic()
 
@@ -144,18 +142,14 @@ class _Work:
             epochs, self.setting.epochs, steps, ended, why, tuple(self.rounds.looks)
         )
 
-    def _step(self, epoch: int, at: int) -> torch.Tensor:
-        """What is drawn depends on the seed and the step alone, so that nothing is to be kept."""
-        size, state = self.setting.batch_size, self.state
-        which = self.order(epoch)[at * size : (at + 1) * size]
+    def _step(self, which: NDArray[np.int64]) -> torch.Tensor:
+        """What is drawn depends on the seed and the step alone: no generator is to be kept."""
+        state = self.state
         random = seeds.rng(self.seed, "step", state.steps)
         with held():
             _reseed(state.towers.device, int(random.integers(2**62)))
             batch = self.examples.batch(which, random)
             return state.step(batch, random, 1 - state.steps / (self.steps + 1))
-
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        return seeds.rng(self.seed, "examples", epoch).permutation(len(self.examples))
 
     def _look(self, epoch: int) -> None:
         """At the end of an epoch: what is good is kept."""

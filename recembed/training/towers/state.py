@@ -14,6 +14,7 @@ from recembed.training.checkpoint import Read
 from recembed.training.examples import Batch
 from recembed.training.rounds import Rounds
 from recembed.training.towers.model import Towers, Trained
+from recembed.training.towers.precision import autocast
 
 BETAS = (0.9, 0.98)  # the second as published transformers have it: sparse rows forget sooner
 WARM = 100  # steps in which the step size rises to what was set
@@ -53,7 +54,8 @@ class State:
             for group in optimiser.param_groups:
                 group["lr"] = rate
         self.towers.train()
-        loss: Tensor = self.towers(batch, random)
+        with autocast(self.towers.device):
+            loss: Tensor = self.towers(batch, random)
         loss.backward()
         for optimiser in self.optimisers:
             optimiser.step()

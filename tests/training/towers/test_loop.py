@@ -13,7 +13,7 @@ from recembed.errors import DataError, Diverged, Interrupted
 from recembed.progress import Progress
 from recembed.training.held import held
 from recembed.training.rounds import Training
-from recembed.training.towers import loop
+from recembed.training.towers import loop, precision
 from recembed.training.towers.state import State
 
 
@@ -260,6 +260,15 @@ def test_the_loss_falls(world, stopping):
     losses = [float(note.split()[-1]) for note in told.notes]
     assert losses[0] == pytest.approx(np.log(9), abs=0.05)
     assert np.mean(losses[-6:]) < 0.9 * losses[0]
+
+
+def test_where_bfloat16_pays_training_is_nearly_the_same(every_world, monkeypatch):
+    exact = every_world()[0]
+    monkeypatch.setattr(precision, "pays", lambda device: True)
+    rough = every_world()[0]
+    moved = np.abs(rough.table - exact.table).max()
+    assert 0 < moved < 0.1 * np.abs(exact.table).max()
+    assert rough.table.dtype == np.float32
 
 
 def test_the_seed_decides_and_nothing_else(world, of):
