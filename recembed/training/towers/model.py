@@ -189,4 +189,5 @@ class Towers(nn.Module):
 
 
 def _array(parameter: Tensor) -> Vectors:
-    return parameter.detach().cpu().numpy().copy()
+    array: Vectors = parameter.detach().cpu().numpy().copy()
+    return array
