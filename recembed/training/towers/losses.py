@@ -69,7 +69,9 @@ class _Sum:
     def mask(self, scores: Tensor, at: slice) -> None:
         """Take out of the scores of queries `at` what is no candidate for them."""
         if self.own is not None and self.rows is not None:
-            scores.masked_fill_(self.rows == self.own[at, None], -torch.inf)
+            own = self.own[at]
+            hit = torch.isin(own, self.rows).nonzero()[:, 0]  # few: a look at all takes longer
+            scores[hit] = scores[hit].masked_fill_(self.rows == own[hit, None], -torch.inf)
         if self.hardest is not None and self.hardest < scores.shape[1]:
             least = scores.topk(self.hardest, dim=1).values[:, -1:]
             scores.masked_fill_(scores < least, -torch.inf)
@@ -167,7 +169,7 @@ def sampled_softmax(
     the sum over all items.
     """
     what = _Sum(_softmax, targets.alike, targets.rows, candidates.rows, hardest)
-    asked = query[targets.owner]
+    asked = query.index_select(0, targets.owner)
     return _summed(asked, candidates, targets.scores, what) - targets.scores.mean()
 
 
@@ -177,7 +179,7 @@ def logistic(query: Tensor, candidates: Candidates, targets: Targets, power: flo
     power: of the target's probability (gBCE's beta).
     """
     what = _Sum(_logistic, targets.alike, targets.rows, candidates.rows)
-    negatives = _summed(query[targets.owner], candidates, None, what)
+    negatives = _summed(query.index_select(0, targets.owner), candidates, None, what)
     return negatives - power * F.logsigmoid(targets.scores).mean()
 
 
