@@ -89,7 +89,7 @@ class _Summed(torch.autograd.Function):
         positive: Tensor | None,
         what: _Sum,
     ) -> Tensor:
-        """Query [n, dim], candidates [m, dim], shift [m], positive [n]."""
+        """The sum of queries [n, dim], candidates [m, dim], shift [m] and positive [n]."""
         step = max(1, CHUNK.get(query.device.type, CHUNK["cuda"]) // len(candidates))
         space = query.new_empty(min(step, len(query)), len(candidates))
         to_query, to_candidates = torch.empty_like(query), torch.zeros_like(candidates)
@@ -124,7 +124,7 @@ class _Summed(torch.autograd.Function):
 
 
 def _product(out: Tensor, one: Tensor, other: Tensor, *, keep: bool) -> None:
-    """One @ other into `out`, or on top of it; under autocast in bfloat16, but for the sum."""
+    """A matrix product into `out`, or on top; under autocast in bfloat16, but for the sum."""
     if torch.is_autocast_enabled(out.device.type):
         found = one @ other
         out.copy_(out + found if keep else found)
