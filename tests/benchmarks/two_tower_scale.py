@@ -3,7 +3,8 @@
 Bars: ml1m_epoch_seconds <= 25 (histories of 200, all but the last event of each user, full softmax
 over all films, SASRec's architecture at dim 64, two threads) and peak_gib <= 3 (resident memory of
 the process that trains it). matrix_share: operations that this needs a second (positions that are
-there, their causal pasts and all films; backward twice forward), over those of a square product.
+there, their causal pasts and all films; backward twice forward), over those of a square
+float32 product.
 Growth: positions a second and memory with 10 k to 1 M items (sampled softmax, histories of 50, each
 item at least once) and with histories of 25 to 400 on MovieLens-1M. Each trains in a process of its
 own. --quick trains on a few users and 10 k items and holds no bar.
