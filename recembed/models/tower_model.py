@@ -27,16 +27,16 @@ MOST = 1 << 10  # events placed at once: what a layer makes of them stays in the
 class TowerModel:
     """Places users by the tower and scores them against the table it reads them through.
 
-    bias [n_items]: added to the scores. people: users with a vector of their own. score: as it was
-    trained: for "cosine", all vectors that come out have length 1, so that their dot product is the
-    same. training: how it went.
+    bias [n_items]: added to the scores. people: users with a vector of their own. reach: newest
+    events that are read, None: all. score: as it was trained: for "cosine", all vectors that come
+    out have length 1, so that their dot product is the same. training: how it went.
     """
 
     table: Embeddings
     bias: Vectors | None
     tower: NumpyTower
     people: People | None
-    reach: int
+    reach: int | None
     score: Literal["dot", "cosine"]
     training: Training | None = None
 
@@ -91,7 +91,7 @@ class TowerModel:
         items: Vocabulary,
         arrays: Mapping[str, NDArray[Any]],
         tower: Tower,
-        reach: int,
+        reach: int | None,
         score: Literal["dot", "cosine"],
     ) -> "TowerModel":
         """From `arrays()`; the vectors may be memory-mapped."""
@@ -107,10 +107,10 @@ class TowerModel:
         )
 
 
-def _newest(histories: Interactions, reach: int) -> Interactions:
+def _newest(histories: Interactions, reach: int | None) -> Interactions:
     """What training saw of histories: their newest events, as if there were no others."""
     sizes = histories.events.sizes
-    if sizes.max(initial=0) <= reach:
+    if reach is None or sizes.max(initial=0) <= reach:
         return histories
     end = np.repeat(histories.events.offsets[1:], sizes)
     return histories.keep(np.arange(len(histories)) >= end - reach)

@@ -66,7 +66,7 @@ class TwoTower:
     bias: bool = setting(False, "a number of its own for each item, added to its scores")
     reach: int = setting(
         50,
-        "newest events of a history that are read, in training and serving",
+        "newest events of a history that are read; once trained, the mean tower reads all",
         low=1,
         high=1 << 16,
         search=one_of(20, 50, 100, 200),
@@ -165,9 +165,14 @@ class TwoTower:
             trained.bias,
             NumpyTower(self.tower, trained.tower),
             None if trained.users is None else People.of(events.users, trained.users),
-            self.reach,
+            self._reach,
             self.score,
         )
+
+    @property
+    def _reach(self) -> int | None:
+        """Of a trained tower: a mean has no positions that training would have to know."""
+        return None if isinstance(self.tower, Mean) else self.reach
 
     def restore(
         self,
@@ -175,4 +180,4 @@ class TwoTower:
         arrays: Mapping[str, NDArray[Any]],
         machine: Machine = THIS_MACHINE,
     ) -> TowerModel:
-        return TowerModel.restore(items, arrays, self.tower, self.reach, self.score)
+        return TowerModel.restore(items, arrays, self.tower, self._reach, self.score)

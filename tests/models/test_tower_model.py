@@ -86,8 +86,8 @@ def placed_by_torch(setting, histories):
     placed = np.zeros((histories.n_users, DIM), np.float32)
     with torch.no_grad():
         for bucket in Histories.for_tower(histories, setting, None).buckets(1 << 10):
-            block = Block.of(bucket, bucket.rows, torch.device("cpu"))
-            placed[bucket.which] = tower(table[block.rows], block).numpy()
+            block = Block.of(bucket, torch.device("cpu"))
+            placed[bucket.which] = tower(table[bucket.rows], block).numpy()
     return placed
 
 

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from recembed.arrays import Mask, Vectors
 
-SIZE = 0.02  # of numbers at the start: scores begin near 0, and steps of 0.001 soon matter
-
 
 @dataclass(frozen=True, eq=False)
 class Content:
@@ -73,16 +71,23 @@ class ItemTower(nn.Module):
     numbers: Tensor
 
     def __init__(
-        self, content: Content, dim: int, *, biased: bool, id_dropout: float, touched: bool
+        self,
+        content: Content,
+        dim: int,
+        size: float,
+        *,
+        biased: bool,
+        id_dropout: float,
+        touched: bool,
     ) -> None:
-        """touched: the gradient of `ids` has only the rows that were asked for."""
+        """size: of numbers at the start. touched: the gradient of `ids` has only rows asked for."""
         super().__init__()
         n_items, m = content.dense.shape
         self.content, self.id_dropout, self.touched = content, id_dropout, touched
-        self.ids = nn.Parameter(torch.randn(n_items, dim) * SIZE)
+        self.ids = nn.Parameter(torch.randn(n_items, dim) * size)
         self.bias = nn.Parameter(torch.zeros(n_items)) if biased else None
-        self.sparse = nn.Parameter(torch.randn(content.sparse.shape[1], dim) * SIZE)
-        self.dense = nn.Parameter(torch.randn(m, dim) * SIZE)
+        self.sparse = nn.Parameter(torch.randn(content.sparse.shape[1], dim) * size)
+        self.dense = nn.Parameter(torch.randn(m, dim) * size)
         self.register_buffer("has", torch.from_numpy(content.known), persistent=False)
         self.register_buffer("numbers", torch.from_numpy(content.dense), persistent=False)
         self._whole: tuple[Tensor, Tensor] | None = None

@@ -14,12 +14,19 @@ from torch.nn import functional as F
 from recembed.arrays import Mask, Vectors
 from recembed.training.examples import Batch
 from recembed.training.towers import losses
-from recembed.training.towers.buckets import Bucket, Histories
+from recembed.training.towers.buckets import Histories
 from recembed.training.towers.items import Content, ItemTower, mapped
 from recembed.training.towers.losses import Candidates, Targets
 from recembed.training.towers.negatives import Negatives
-from recembed.training.towers.settings import BCE, GBCE, FullSoftmax, SampledSoftmax, Setting
-from recembed.training.towers.users import Block, user_tower
+from recembed.training.towers.settings import (
+    BCE,
+    GBCE,
+    FullSoftmax,
+    SampledSoftmax,
+    Setting,
+    Transformer,
+)
+from recembed.training.towers.users import SIZE, Block, user_tower
 
 MOST = 1 << 16  # events of a block: few are that long, and one block's scratch space stays small
 
@@ -71,6 +78,7 @@ class Towers(nn.Module):
         self.items = ItemTower(
             data.content.take(self.rows),
             setting.dim,
+            SIZE if isinstance(setting.tower, Transformer) else setting.dim**-0.5,
             biased=setting.bias,
             id_dropout=setting.features.id_dropout,
             touched=self.touched,
@@ -153,12 +161,16 @@ class Towers(nn.Module):
         """Vectors of all histories, or of all their events, and which of them is whose."""
         histories = Histories.for_tower(batch.histories, self.setting.tower, None)
         found, which, owners = [], [], []
-        for bucket in histories.buckets(MOST):
-            block = Block.of(bucket, locate(self.compact[bucket.rows]), self.device)
-            items = F.embedding(block.rows, table)  # [n, longest, dim]
-            if self.training and self.setting.dropout:
-                share = torch.rand(*block.rows.shape, 1, device=self.device)
-                items = items * (share >= self.setting.dropout)
+        buckets = list(histories.buckets(MOST))
+        rows = [locate(self.compact[bucket.rows]) for bucket in buckets]
+        # one look into the table: the gradient of each is as large as the table
+        read = F.embedding(self._tensor(np.concatenate([each.ravel() for each in rows])), table)
+        if self.training and self.setting.dropout:
+            read = read * (torch.rand_like(read[:, :1]) >= self.setting.dropout)
+        pieces = read.split([each.size for each in rows])
+        for bucket, piece in zip(buckets, pieces, strict=True):
+            block = Block.of(bucket, self.device)
+            items = piece.view(*bucket.rows.shape, -1)  # [n, longest, dim]
             found.append(self.tower(items, block))
             which.append(bucket.events if batch.every else bucket.which)
             owners.append(np.repeat(bucket.which, bucket.lengths) if batch.every else bucket.which)

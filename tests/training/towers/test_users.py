@@ -45,13 +45,13 @@ def blocks(kind, events, most=1000):
     for bucket in Histories.for_tower(events, TOWERS[kind], REACH).buckets(most):
         if bucket.weight is not None:
             object.__setattr__(bucket, "weight", bucket.weight.astype(np.float64))
-        yield bucket, Block.of(bucket, bucket.rows, torch.device("cpu"))
+        yield bucket, Block.of(bucket, torch.device("cpu"))
 
 
 def users(kind, events, most=1000, table=TABLE):
     tower, found = tower_of(kind), torch.zeros(events.n_users, DIM, dtype=torch.float64)
     for bucket, block in blocks(kind, events, most):
-        found[torch.from_numpy(bucket.which)] = tower(table[block.rows], block).detach()
+        found[torch.from_numpy(bucket.which)] = tower(table[bucket.rows], block).detach()
     return found
 
 
@@ -69,18 +69,18 @@ def test_at_the_newest_event_it_says_the_same_whether_all_are_asked_or_that_alon
     events = events_of(ROWS)
     every, last = tower_of(kind, every=True), tower_of(kind)
     for bucket, block in blocks(kind, events):
-        found = every(TABLE[block.rows], block)
+        found = every(TABLE[bucket.rows], block)
         assert len(found) == bucket.lengths.sum()
         ends = np.cumsum(bucket.lengths) - 1
-        torch.testing.assert_close(found[ends], last(TABLE[block.rows], block))
+        torch.testing.assert_close(found[ends], last(TABLE[bucket.rows], block))
 
 
 @pytest.mark.parametrize("kind", ["transformer", "gaps"])
 def test_the_future_is_not_seen(kind):
     tower = tower_of(kind, every=True)
-    [(_, block)] = blocks(kind, events_of([[3, 1, 4, 1, 5]]))
-    found = tower(TABLE[block.rows], block)
-    changed = TABLE[block.rows].clone()
+    [(bucket, block)] = blocks(kind, events_of([[3, 1, 4, 1, 5]]))
+    found = tower(TABLE[bucket.rows], block)
+    changed = TABLE[bucket.rows].clone()
     changed[0, 3] = TABLE[0]
     other = tower(changed, block)
     torch.testing.assert_close(found[:3], other[:3])
@@ -163,9 +163,9 @@ def test_the_order_of_events_counts(kind):
 def test_dropout_is_of_training_alone():
     torch.manual_seed(0)
     tower = user_tower(Transformer(dropout=0.5), DIM, REACH, every=False).double()
-    [(_, block)] = blocks("transformer", events_of([[1, 2, 3]]))
-    once, again = (tower(TABLE[block.rows], block) for _ in range(2))
+    [(bucket, block)] = blocks("transformer", events_of([[1, 2, 3]]))
+    once, again = (tower(TABLE[bucket.rows], block) for _ in range(2))
     assert not torch.equal(once, again)
     tower.eval()
-    once, again = (tower(TABLE[block.rows], block) for _ in range(2))
+    once, again = (tower(TABLE[bucket.rows], block) for _ in range(2))
     assert torch.equal(once, again)
