@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed.arrays import Vectors
-from recembed.training.towers.buckets import Bucket
+from recembed.training.towers.buckets import Histories
 from recembed.training.towers.settings import Attention, Mean, Tower, Transformer
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+Places: TypeAlias = NDArray[np.int64]
 
 SMALL = np.float32(1e-5)  # torch's LayerNorm divides by sqrt(variance + 1e-5)
 # erfc(z) = t (a1 + t (a2 + ...)) exp(-z^2) with t = 1 / (1 + p z), to 1.5e-7; SciPy's erf takes ten
@@ -34,16 +35,19 @@ class NumpyTower:
     setting: Tower
     arrays: Arrays
 
-    def __call__(self, items: Vectors, bucket: Bucket) -> Vectors:
-        """Vectors of users, [n, dim]. items: those of the bucket's rows, [n, length, dim].
+    def __call__(self, items: Vectors, histories: Histories, at: Places) -> Vectors:
+        """Vectors of users, [n, dim].
 
-        The bucket is even: it has no padding.
+        items [n, length, dim]: those of the events at int64 [n, length] of the histories; the
+        newest stands last, and there is no padding.
         """
         if isinstance(self.setting, Mean):
-            return self._mean(items, bucket)
+            assert histories.weight is not None
+            return self._mean(items, histories.weight[at])
         if isinstance(self.setting, Attention):
-            return self._attention(items, bucket, self.setting.heads)
-        return self._transformer(items, bucket, self.setting)
+            return self._attention(items, histories.age[at], self.setting.heads)
+        gap = None if histories.gap is None else histories.gap[at]
+        return self._transformer(items, histories.age[at], gap, self.setting)
 
     @cached_property
     def _maps(self) -> dict[str, Vectors]:
@@ -53,24 +57,25 @@ class NumpyTower:
             for name, array in self.arrays.items()
         }
 
-    def _mean(self, items: Vectors, bucket: Bucket) -> Vectors:
-        assert bucket.weight is not None
-        mean: Vectors = bucket.weight[:, None] @ items  # [n, 1, dim]
+    def _mean(self, items: Vectors, weight: Vectors) -> Vectors:
+        mean: Vectors = weight[:, None] @ items  # [n, 1, dim]
         return (mean @ self._maps["map"])[:, 0]
 
-    def _attention(self, items: Vectors, bucket: Bucket, heads: int) -> Vectors:
+    def _attention(self, items: Vectors, age: Places, heads: int) -> Vectors:
         maps = self._maps
-        scores = items @ maps["score.weight"] + maps["age"][bucket.age]  # [n, length, heads]
+        scores = items @ maps["score.weight"] + maps["age"][age]  # [n, length, heads]
         share = _softmax(np.ascontiguousarray(scores.transpose(0, 2, 1)))
         values = _split(items @ maps["value.weight"], heads)  # [n, heads, length, dim / heads]
         mean = _joined(share[:, :, None] @ values)  # [n, 1, dim]
         return (mean @ maps["out.weight"])[:, 0]
 
-    def _transformer(self, items: Vectors, bucket: Bucket, setting: Transformer) -> Vectors:
+    def _transformer(
+        self, items: Vectors, age: Places, gap: Places | None, setting: Transformer
+    ) -> Vectors:
         maps = self._maps
-        x = items + maps["position"][bucket.age]  # [n, length, dim]
-        if setting.gaps:
-            x += maps["gap"][bucket.gap]
+        x = items + maps["position"][age]  # [n, length, dim]
+        if gap is not None:
+            x += maps["gap"][gap]
         for at in range(setting.blocks):
             head = f"layers.{at}."
             layer = {name.removeprefix(head): maps[name] for name in maps if name.startswith(head)}

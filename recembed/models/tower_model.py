@@ -62,9 +62,9 @@ class TowerModel:
         histories = _newest(trained_events(histories, self.table.known), self.reach)
         placed = np.zeros((histories.n_users, self.items.dim), np.float32)
         own = None if self.people is None else self.people.added(histories)
-        whole = Histories.for_tower(histories, self.tower.setting, None)
+        whole = Histories.of(histories, self.tower.setting)
         for bucket in whole.buckets(MOST, even=True):
-            vectors = self.tower(self.table.vectors[bucket.rows], bucket)
+            vectors = self.tower(self.table.vectors[histories.rows[bucket.at]], whole, bucket.at)
             if own is not None:
                 vectors = vectors + own[bucket.which]
             if self.score == "cosine":

@@ -79,14 +79,7 @@ def test_users_are_told_apart_by_the_user_table_in_evaluation_as_in_serving(shop
     for name, more in (("town", ("--set", "users.categories=town")), ("none", ())):
         run = tmp_path / name
         users = ("--users", tmp_path / "users.csv", "--test", "groups:0.3")
-        columns = (
-            "--columns",
-            "group=basket",
-            "--set",
-            "tower=mean",
-            "--set",
-            "tower.recency.last=1",
-        )
+        columns = ("--columns", "group=basket", "--set", "tower=attention", "--set", "reach=1")
         call("train", shop.log, "--out", run, *QUICK, *columns, *users, *more)
         call("evaluate", run, "--out", tmp_path / f"report of {name}", "--quiet")
         report = json.loads((tmp_path / f"report of {name}" / "report.json").read_text())

@@ -26,9 +26,7 @@ from recembed.training.towers.settings import (
     Setting,
     Transformer,
 )
-from recembed.training.towers.users import SIZE, Block, user_tower
-
-MOST = 1 << 16  # events of a block: few are that long, and one block's scratch space stays small
+from recembed.training.towers.users import SIZE, Packed, user_tower
 
 Rows64: TypeAlias = NDArray[np.int64]
 Locate: TypeAlias = Callable[[NDArray[np.integer]], Rows64]
@@ -103,10 +101,9 @@ class Towers(nn.Module):
         used, locate = self._used(batch, target, others)
         table = self.items(used)  # [n, dim]
         bias = self.items.biases(used)
-        query, order = self._queries(batch, table, locate)
-        query, vectors = self._comparable(query, table)
+        query, vectors = self._comparable(self._queries(batch, table, locate), table)
         rows = self._tensor(locate(target))
-        owner = self._tensor(order[batch.targets.owners()])
+        owner = self._tensor(batch.targets.owners().astype(np.int64))
 
         def scores(of: Tensor) -> Tensor:  # of an item for each target, [n_targets]
             dots = (query[owner] * vectors[of]).sum(dim=1)
@@ -152,43 +149,35 @@ class Towers(nn.Module):
 
     def _used(self, batch: Batch, target: Rows64, others: Rows64) -> tuple[Tensor | None, Locate]:
         """The rows that a step needs, None: all; and where an item is among them."""
-        if not self.touched:
+        if isinstance(self.setting.loss, FullSoftmax):
             return None, lambda rows: rows.astype(np.int64)
-        used = np.unique(np.concatenate([self.compact[batch.histories.rows], target, others]))
-        return self._tensor(used), lambda rows: np.searchsorted(used, rows)
+        needed = np.zeros(len(self.rows), bool)
+        for rows in (self.compact[batch.histories.rows], target, others):
+            needed[rows] = True
+        place = np.cumsum(needed) - 1
+        return self._tensor(np.flatnonzero(needed)), lambda rows: place[rows]
 
-    def _queries(self, batch: Batch, table: Tensor, locate: Locate) -> tuple[Tensor, Rows64]:
-        """Vectors of all histories, or of all their events, and which of them is whose."""
-        histories = Histories.for_tower(batch.histories, self.setting.tower, None)
-        found, which, owners = [], [], []
-        buckets = list(histories.buckets(MOST))
-        rows = [locate(self.compact[bucket.rows]) for bucket in buckets]
-        # one look into the table: the gradient of each is as large as the table
-        read = F.embedding(self._tensor(np.concatenate([each.ravel() for each in rows])), table)
+    def _queries(self, batch: Batch, table: Tensor, locate: Locate) -> Tensor:
+        """Vectors of all histories, or at all their events, [n_queries, dim]."""
+        histories = Histories.of(batch.histories, self.setting.tower)
+        rows = self._tensor(locate(self.compact[batch.histories.rows]))
+        items = F.embedding(rows, table)  # [events, dim]
         if self.training and self.setting.dropout:
-            read = read * (torch.rand_like(read[:, :1]) >= self.setting.dropout)
-        pieces = read.split([each.size for each in rows])
-        for bucket, piece in zip(buckets, pieces, strict=True):
-            block = Block.of(bucket, self.device)
-            items = piece.view(*bucket.rows.shape, -1)  # [n, longest, dim]
-            found.append(self.tower(items, block))
-            which.append(bucket.events if batch.every else bucket.which)
-            owners.append(np.repeat(bucket.which, bucket.lengths) if batch.every else bucket.which)
-        order = np.empty(sum(map(len, which)), np.int64)
-        order[np.concatenate(which)] = np.arange(len(order))
-        query = torch.cat(found)
+            items = items * (torch.rand_like(items[:, :1]) >= self.setting.dropout)
+        packed = Packed.of(histories, self.device)
+        query: Tensor = self.tower(items, packed)
         if self.data.users is not None:
-            query = query + self._about(batch, np.concatenate(owners))
-        return query, order
+            about = self._about(batch)
+            query = query + (about[packed.owner] if batch.every else about)
+        return query
 
-    def _about(self, batch: Batch, owners: Rows64) -> Tensor:
-        """What is known of the user of each query, [n_queries, dim]; left out by chance."""
+    def _about(self, batch: Batch) -> Tensor:
+        """What is known of the user of each history, [examples, dim]; left out by chance."""
         assert self.data.users is not None
-        about = mapped(self.data.users[batch.users], self.users)  # [examples, dim]
+        about = mapped(self.data.users[batch.users], self.users)
         if self.training and self.setting.users.dropout:
-            kept = torch.rand(len(about), 1, device=self.device) >= self.setting.users.dropout
-            about = about * kept
-        return about[self._tensor(owners)]
+            about = about * (torch.rand_like(about[:, :1]) >= self.setting.users.dropout)
+        return about
 
     def _comparable(self, query: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         """Both so that the score is their dot product."""

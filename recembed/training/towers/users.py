@@ -1,4 +1,4 @@
-"""The user towers in torch: vectors of users from blocks of histories."""
+"""The user towers in torch: vectors of users from packed histories."""
 
 from dataclasses import dataclass
 
@@ -7,32 +7,73 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recembed.training.towers.buckets import GAPS, Bucket
+from recembed.training.towers.buckets import GAPS, Histories
 from recembed.training.towers.settings import Attention, Mean, Tower, Transformer
 
+MOST = 1 << 16  # events of a block: few are that long, and one block's scratch space stays small
 SIZE = 0.02  # of numbers at the start where layers have norms: steps of 0.001 soon matter
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A bucket as tensors: see Bucket. last int64 [n]: where each history's newest event is."""
+    """A bucket as tensors. there bool [m, longest]: where it is no padding."""
 
+    at: Tensor
     there: Tensor
-    last: Tensor
+    which: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Histories one after the other, without padding, and blocks of them for attention.
+
+    owner, age, gap int64 [events] and weight float32 [events]: see Histories. last int64 [n]: the
+    newest event of each history. seat int64 [events], place int64 [n]: where each event, and each
+    history, stands in the blocks laid one after the other.
+    """
+
+    owner: Tensor
     age: Tensor
     gap: Tensor | None
     weight: Tensor | None
+    last: Tensor
+    blocks: list[Block]
+    seat: Tensor
+    place: Tensor
 
     @classmethod
-    def of(cls, bucket: Bucket, device: torch.device) -> "Block":
-        """On the device."""
+    def of(cls, histories: Histories, device: torch.device) -> "Packed":
+        """On the device. Raises: AssertionError for a history of no event."""
 
         def there(array: np.ndarray | None) -> Tensor | None:
             return None if array is None else torch.from_numpy(array).to(device)
 
-        arrays = (bucket.there, bucket.lengths - 1, bucket.age)
-        real, last, age = (torch.from_numpy(each).to(device) for each in arrays)
-        return cls(real, last, age, there(bucket.gap), there(bucket.weight))
+        sequences = histories.events.events
+        assert len(sequences.values) == 0 or sequences.sizes.min() > 0
+        blocks, seat = [], np.empty(len(histories.age), np.int64)
+        place, begin, n = np.empty(len(sequences), np.int64), 0, 0
+        for bucket in histories.buckets(MOST):
+            real = bucket.there
+            seat[bucket.at[real]] = begin + np.flatnonzero(real)
+            place[bucket.which] = n + np.arange(len(bucket.which))
+            begin, n = begin + real.size, n + len(bucket.which)
+            parts = (bucket.at, real, bucket.which)
+            blocks.append(Block(*(torch.from_numpy(each).to(device) for each in parts)))
+        arrays = (sequences.owners().astype(np.int64), histories.age, sequences.offsets[1:] - 1)
+        owner, age, last = (torch.from_numpy(each).to(device) for each in arrays)
+        seats, places = (torch.from_numpy(each).to(device) for each in (seat, place))
+        gap, weight = there(histories.gap), there(histories.weight)
+        return cls(owner, age, gap, weight, last, blocks, seats, places)
+
+    def laid(self, x: Tensor) -> list[Tensor]:
+        """[events, m] as the blocks have them, [histories, longest, m] each."""
+        # one look for all blocks: the gradient of each is as large as x
+        flat = F.embedding(torch.cat([block.at.ravel() for block in self.blocks]), x)
+        pieces = flat.split([block.at.numel() for block in self.blocks])
+        return [
+            piece.view(*block.at.shape, -1)
+            for block, piece in zip(self.blocks, pieces, strict=True)
+        ]
 
 
 def dropped(x: Tensor, share: float) -> Tensor:
@@ -49,10 +90,11 @@ class MeanTower(nn.Module):
         super().__init__()
         self.map = nn.Parameter(torch.eye(dim))
 
-    def forward(self, items: Tensor, block: Block) -> Tensor:
-        """Vectors of users, [n, dim]. items [n, longest, dim]; weights of a history sum to 1."""
-        assert block.weight is not None
-        mean = torch.bmm(block.weight[:, None], items)[:, 0]  # [n, dim]
+    def forward(self, items: Tensor, packed: Packed) -> Tensor:
+        """Vectors of users, [n, dim]. items [events, dim]; weights of a history sum to 1."""
+        assert packed.weight is not None
+        mean = items.new_zeros(len(packed.last), items.shape[1])
+        mean = mean.index_add(0, packed.owner, items * packed.weight[:, None])  # [n, dim]
         return mean @ self.map
 
 
@@ -70,15 +112,18 @@ class AttentionTower(nn.Module):
             self.value.weight.copy_(torch.eye(dim))
             self.out.weight.copy_(torch.eye(dim))
 
-    def forward(self, items: Tensor, block: Block) -> Tensor:
-        """Vectors of users, [n, dim]. items [n, longest, dim]."""
-        n, longest, dim = items.shape
-        scores = self.score(items) + self.age[block.age]  # [n, longest, heads]
-        scores = scores.masked_fill(~block.there[:, :, None], -torch.inf)
-        share = torch.softmax(scores, dim=1)
-        values = self.value(items).view(n, longest, self.heads, dim // self.heads)
-        mean = torch.einsum("nth,nthd->nhd", share, values).reshape(n, dim)
-        out: Tensor = self.out(mean)
+    def forward(self, items: Tensor, packed: Packed) -> Tensor:
+        """Vectors of users, [n, dim]. items [events, dim]."""
+        dim = items.shape[1]
+        scores = self.score(items) + self.age[packed.age]  # [events, heads]
+        values = self.value(items)
+        found = []
+        laid = zip(packed.blocks, packed.laid(scores), packed.laid(values), strict=True)
+        for block, score, value in laid:
+            share = torch.softmax(score.masked_fill(~block.there[:, :, None], -torch.inf), dim=1)
+            heads = value.view(*value.shape[:2], self.heads, dim // self.heads)
+            found.append(torch.einsum("nth,nthd->nhd", share, heads).reshape(-1, dim))
+        out: Tensor = self.out(torch.cat(found)[packed.place])
         return out
 
 
@@ -95,24 +140,37 @@ class Layer(nn.Module):
         self.wide = nn.Linear(dim, setting.width * dim)
         self.narrow = nn.Linear(setting.width * dim, dim)
 
-    def forward(self, x: Tensor, ask: Tensor | None = None) -> Tensor:
-        """[n, longest, dim]; ask int64 [n]: only at this place of each history, [n, 1, dim]."""
-        n, longest, dim = x.shape
-        mixed = self.mix(self.before(x)).view(n, longest, 3, self.heads, dim // self.heads)
-        query, key, value = mixed.permute(2, 0, 3, 1, 4)  # [n, heads, longest, dim / heads]
-        if ask is None:
-            seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    def forward(self, x: Tensor, packed: Packed, *, newest: bool = False) -> Tensor:
+        """[events, dim]; newest: only at the newest event of each history, [n, dim]."""
+        dim, part = x.shape[1], x.shape[1] // self.heads
+        mixed = self.mix(self.before(x))  # [events, 3 dim]
+        if newest:
+            found, x = self._at_newest(mixed, packed), x[packed.last]
         else:
-            here = torch.arange(n, device=x.device)
-            past = torch.arange(longest, device=x.device) <= ask[:, None]
-            seen = F.scaled_dot_product_attention(
-                query[here, :, ask][:, :, None], key, value, attn_mask=past[:, None, None]
-            )
-            x = x[here, ask][:, None]
-        seen = seen.transpose(1, 2).reshape(n, -1, dim)
-        x = x + self._left(self.out(seen))
+            found = []
+            for laid in packed.laid(mixed):
+                split = laid.view(*laid.shape[:2], 3, self.heads, part)
+                query, key, value = split.permute(2, 0, 3, 1, 4)  # [n, heads, longest, part]
+                seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+                found.append(seen.transpose(1, 2).reshape(-1, dim))
+        place = packed.place if newest else packed.seat
+        x = x + self._left(self.out(F.embedding(place, torch.cat(found))))
         wide = F.gelu(self.wide(self.between(x)))
         return x + self._left(self.narrow(wide))
+
+    def _at_newest(self, mixed: Tensor, packed: Packed) -> list[Tensor]:
+        """What the newest events of each block's histories see, [histories, dim] each."""
+        dim = mixed.shape[1] // 3
+        asked, found = mixed[packed.last, :dim], []
+        for block, laid in zip(packed.blocks, packed.laid(mixed[:, dim:]), strict=True):
+            n, longest, _ = laid.shape
+            key, value = laid.view(n, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+            query = asked[block.which].view(n, self.heads, 1, -1)
+            seen = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=block.there[:, None, None]
+            )
+            found.append(seen.reshape(n, dim))
+        return found
 
     def _left(self, x: Tensor) -> Tensor:
         return dropped(x, self.dropout) if self.training else x
@@ -133,21 +191,18 @@ class TransformerTower(nn.Module):
                 nn.init.normal_(module.weight, std=SIZE)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, items: Tensor, block: Block) -> Tensor:
-        """Vectors of users, [n, dim], or at every event, [events, dim]. items [n, longest, dim]."""
-        x = items + F.embedding(block.age, self.position)
+    def forward(self, items: Tensor, packed: Packed) -> Tensor:
+        """Vectors of users, [n, dim], or at every event, [events, dim]. items [events, dim]."""
+        x = items + F.embedding(packed.age, self.position)
         if self.gap is not None:
-            assert block.gap is not None
-            x = x + F.embedding(block.gap, self.gap)
+            assert packed.gap is not None
+            x = x + F.embedding(packed.gap, self.gap)
         if self.training:
             x = dropped(x, self.dropout)
         *layers, end = self.layers
         for layer in layers:
-            x = layer(x)
-        if self.every:
-            out: Tensor = self.norm(end(x)[block.there])
-        else:
-            out = self.norm(end(x, block.last)[:, 0])
+            x = layer(x, packed)
+        out: Tensor = self.norm(end(x, packed, newest=not self.every))
         return out
 
 
