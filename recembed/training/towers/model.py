@@ -24,9 +24,8 @@ from recembed.training.towers.settings import (
     FullSoftmax,
     SampledSoftmax,
     Setting,
-    Transformer,
 )
-from recembed.training.towers.users import SIZE, Packed, user_tower
+from recembed.training.towers.users import Packed, user_tower
 
 Rows64: TypeAlias = NDArray[np.int64]
 Locate: TypeAlias = Callable[[NDArray[np.integer]], Rows64]
@@ -76,7 +75,7 @@ class Towers(nn.Module):
         self.items = ItemTower(
             data.content.take(self.rows),
             setting.dim,
-            SIZE if isinstance(setting.tower, Transformer) else setting.dim**-0.5,
+            setting.size,
             biased=setting.bias,
             id_dropout=setting.features.id_dropout,
             touched=self.touched,

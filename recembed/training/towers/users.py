@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recembed.training.towers.buckets import GAPS, Histories
-from recembed.training.towers.settings import Attention, Mean, Tower, Transformer
+from recembed.training.towers.settings import SIZE, Attention, Mean, Tower, Transformer
 
 MOST = 1 << 16  # events of a block: few are that long, and one block's scratch space stays small
-SIZE = 0.02  # of numbers at the start where layers have norms: steps of 0.001 soon matter
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +42,13 @@ class Packed:
 
     @classmethod
     def of(cls, histories: Histories, device: torch.device) -> "Packed":
-        """On the device. Raises: AssertionError for a history of no event."""
+        """On the device. No history is empty: Examples have none such."""
 
         def there(array: np.ndarray | None) -> Tensor | None:
             return None if array is None else torch.from_numpy(array).to(device)
 
         sequences = histories.events.events
-        assert len(sequences.values) == 0 or sequences.sizes.min() > 0
+        assert sequences.sizes.all()
         blocks, seat = [], np.empty(len(histories.age), np.int64)
         place, begin, n = np.empty(len(sequences), np.int64), 0, 0
         for bucket in histories.buckets(MOST):
