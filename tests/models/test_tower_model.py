@@ -19,7 +19,7 @@ from recembed.search.exact import ExactIndex
 from recembed.training.recency import Recency
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.settings import Attention, Mean, Transformer
-from recembed.training.towers.users import Block, user_tower
+from recembed.training.towers.users import Packed, user_tower
 
 N_ITEMS, DIM, REACH = 30, 8, 12
 TOWERS = {
@@ -81,21 +81,18 @@ def model_of(setting, *, score="dot", bias=None, people=None, table=None):
 
 
 def placed_by_torch(setting, histories):
-    """In blocks of mixed lengths, as in training."""
-    tower, table = torch_tower(setting), torch.from_numpy(table_of().vectors)
-    placed = np.zeros((histories.n_users, DIM), np.float32)
+    """All at once, as in training."""
+    packed = Packed.of(Histories.of(histories, setting), torch.device("cpu"))
     with torch.no_grad():
-        for bucket in Histories.for_tower(histories, setting, None).buckets(1 << 10):
-            block = Block.of(bucket, torch.device("cpu"))
-            placed[bucket.which] = tower(table[bucket.rows], block).numpy()
-    return placed
+        items = torch.from_numpy(table_of().vectors[histories.rows])
+        return torch_tower(setting)(items, packed).numpy()
 
 
 LENGTHS = [1, 12, 3, 2, 7, 7, 8, 1, 5, 11, 4, 12, 6, 9, 10, 2]
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_users_are_placed_as_by_torch_whose_blocks_are_padded(setting, grouped):
+def test_users_are_placed_as_by_torch_whose_histories_are_packed(setting, grouped):
     histories = events_of(LENGTHS, grouped=grouped)
     placed = model_of(setting).users(histories)
     assert placed.dtype == np.float32

@@ -28,82 +28,88 @@ def numbered(lengths):
 LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=40)
 
 
-@given(LENGTHS, st.integers(1, 200), st.none() | st.integers(1, 30))
-def test_every_event_stands_in_one_block_in_its_order(lengths, most, reach):
-    rows = numbered(lengths)
-    seen, events = {}, []
-    for bucket in Histories.of(events_of(rows), reach).buckets(most):
-        for i, user in enumerate(bucket.which.tolist()):
-            assert user not in seen
-            seen[user] = bucket.rows[i, : bucket.lengths[i]].tolist()
-            assert (bucket.rows[i, bucket.lengths[i] :] == seen[user][-1]).all()
-            assert bucket.age[i, : bucket.lengths[i]].tolist()[::-1] == list(range(len(seen[user])))
+def buckets(lengths, most, **how):
+    return Histories.of(events_of(numbered(lengths)), Mean()).buckets(most, **how)
+
+
+@given(LENGTHS, st.integers(1, 200), st.booleans())
+def test_every_event_stands_in_one_block_in_its_order(lengths, most, even):
+    seen = {}
+    for bucket in buckets(lengths, most, even=even):
         assert bucket.there.sum(axis=1).tolist() == bucket.lengths.tolist()
-        laid = bucket.rows[bucket.there]  # its item is where an event stands among all
-        assert bucket.events.tolist() == laid.tolist()
-        events += laid.tolist()
-    newest = {user: mine if reach is None else mine[-reach:] for user, mine in enumerate(rows)}
-    assert seen == {user: mine for user, mine in newest.items() if mine}
-    assert len(events) == len(set(events))
+        for user, length, at in zip(bucket.which, bucket.lengths, bucket.at, strict=True):
+            assert user not in seen
+            seen[user] = at[:length].tolist()
+            assert (at[length:] == seen[user][-1]).all()
+    rows = numbered(lengths)  # its item is where an event stands among all
+    assert seen == {user: mine for user, mine in enumerate(rows) if mine}
 
 
 @given(LENGTHS, st.integers(1, 200))
 def test_a_block_is_small_and_its_histories_are_about_as_long(lengths, most):
     longest = 0
-    for bucket in Histories.of(events_of(numbered(lengths)), None).buckets(most):
-        assert bucket.rows.size <= most or len(bucket.which) == 1
-        assert bucket.rows.shape[1] == bucket.lengths.max()
+    for bucket in buckets(lengths, most):
+        assert bucket.at.size <= most or len(bucket.which) == 1
+        assert bucket.at.shape[1] == bucket.lengths.max()
         assert bucket.lengths.max() <= STRETCH * bucket.lengths.min() + SLACK
         assert bucket.lengths.min() >= longest  # shortest first
         longest = bucket.lengths.max()
 
 
-def test_histories_of_one_length_are_one_block_without_padding():
-    [bucket] = Histories.of(events_of(numbered([7] * 30)), None).buckets(10_000)
+@given(LENGTHS, st.integers(1, 200))
+def test_an_even_block_has_histories_of_one_length_and_no_padding(lengths, most):
+    for bucket in buckets(lengths, most, even=True):
+        assert bucket.there.all()
+        assert len(set(bucket.lengths.tolist())) == 1
+        assert bucket.at.size <= most or len(bucket.which) == 1
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_histories_of_one_length_are_one_block_without_padding(even):
+    [bucket] = buckets([7] * 30, 10_000, even=even)
     assert bucket.there.all()
     assert bucket.which.tolist() == list(range(30))
 
 
-def test_no_history_no_block():
-    assert list(Histories.of(events_of([[], []]), 5).buckets(100)) == []
-    assert list(Histories.of(events_of([]), 5).buckets(100)) == []
+@pytest.mark.parametrize("lengths", [[0, 0], []])
+def test_no_history_no_block(lengths):
+    assert list(buckets(lengths, 100)) == []
 
 
-def test_the_age_of_a_grouped_event_is_the_number_of_later_groups():
+@pytest.mark.parametrize("tower", [Mean(), Attention(), Transformer(gaps=True)])
+def test_the_age_of_a_grouped_event_is_the_number_of_later_groups(tower):
     group = np.array([0, 0, 1, 2, 2, 5, 6])
-    events = events_of([[0, 1, 2, 3, 4], [5, 6]], group=group)
-    short, long = Histories.of(events, 4).buckets(5)
-    assert short.age.tolist() == [[1, 0]]
-    assert long.rows.tolist() == [[1, 2, 3, 4]]
-    assert long.age.tolist() == [[2, 1, 0, 0]]
+    events = events_of([[0, 1, 2, 3, 4], [], [5, 6]], group=group)
+    assert Histories.of(events, tower).age.tolist() == [2, 2, 1, 0, 0, 1, 0]
 
 
 def test_a_gap_is_the_time_since_the_event_before_as_a_power_of_two():
     day = 86_400  # 2 ** 16.4
-    time = np.array([10, 10, 11, 14, 14 + day, 5, 5 + 2**31])
-    events = events_of([[0, 1, 2, 3, 4], [5, 6]], time=time, order="time")
-    short, long = Histories.of(events, None, gaps=True).buckets(5)
-    assert long.gap.tolist() == [[0, 1, 2, 3, 17]]  # 0, 1, 3 seconds and a day
-    assert short.gap.tolist() == [[0, 32]]
-    assert short.gap.max() < GAPS
-    assert next(Histories.of(events, None).buckets(100)).gap is None
+    time = np.array([10, 10, 11, 14, 14 + day, 5, 5 + 2**31, 7])
+    events = events_of([[], [0, 1, 2, 3, 4], [], [5, 6], [7], []], time=time, order="time")
+    gap = Histories.of(events, Transformer(gaps=True)).gap
+    assert gap[:5].tolist() == [0, 1, 2, 3, 17]  # 0, 1, 3 seconds and a day
+    assert gap[5:].tolist() == [0, 32, 0]
 
 
-def test_a_gap_counts_from_the_event_before_the_reach_too():
-    events = events_of([[0, 1, 2]], time=np.array([0, 0, 3]), order="time")
-    [bucket] = Histories.of(events, 1, gaps=True).buckets(100)
-    assert bucket.gap.tolist() == [[3]]
+def test_the_longest_gap_is_the_last_there_is():
+    time = np.array([0, 2**62])
+    events = events_of([[0, 1]], time=time, order="time")
+    assert Histories.of(events, Transformer(gaps=True)).gap.tolist() == [0, GAPS - 1]
 
 
-def test_weights_are_those_of_the_mean_tower_and_none_in_the_padding():
-    events = events_of([[0, 1, 2], [3, 4]])
-    histories = Histories.for_tower(events, Mean(recency=Recency(decay=0.5)), None)
-    [bucket] = histories.buckets(100)
-    np.testing.assert_allclose(bucket.weight, [[1 / 3, 2 / 3, 0], [1 / 7, 2 / 7, 4 / 7]], rtol=1e-6)
+def test_of_a_history_without_times_no_gap_is_known():
+    assert Histories.of(events_of([[0, 1]]), Transformer(gaps=True)).gap.tolist() == [0, 0]
+
+
+def test_weights_are_those_of_the_mean_tower():
+    events = events_of([[0, 1, 2], [], [3, 4]])
+    weight = Histories.of(events, Mean(recency=Recency(decay=0.5))).weight
+    np.testing.assert_allclose(weight, [1 / 7, 2 / 7, 4 / 7, 1 / 3, 2 / 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("tower", [Attention(), Transformer()])
 def test_other_towers_weigh_by_themselves(tower):
-    [bucket] = Histories.for_tower(events_of([[0, 1]]), tower, None).buckets(100)
-    assert bucket.weight is None
-    assert bucket.gap is None
+    histories = Histories.of(events_of([[0, 1]], time=np.array([1, 2])), tower)
+    assert histories.weight is None
+    assert histories.gap is None

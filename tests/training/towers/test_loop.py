@@ -255,11 +255,11 @@ def test_a_loss_that_takes_waiting_is_read_now_and_then_and_changes_nothing(
 
 
 def test_the_loss_falls(world, stopping):
-    told = stopping()
-    world(progress=told, epochs=30, dropout=0.0)
+    told, tower = stopping(), replace(world.setting().tower, dropout=0.0)
+    world(progress=told, epochs=30, dropout=0.0, tower=tower)
     losses = [float(note.split()[-1]) for note in told.notes]
     assert losses[0] == pytest.approx(np.log(9), abs=0.05)
-    assert np.mean(losses[-6:]) < 0.9 * losses[0]
+    assert np.mean(losses[-6:]) < 0.85 * losses[0]  # the last epoch
 
 
 def test_where_bfloat16_pays_training_is_nearly_the_same(every_world, monkeypatch):

@@ -9,9 +9,10 @@ from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.training.recency import Recency
+from recembed.training.towers import users as towers
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.settings import Attention, Mean, Transformer
-from recembed.training.towers.users import Block, user_tower
+from recembed.training.towers.users import Packed, user_tower
 
 DIM, N_ITEMS, REACH = 6, 12, 9
 ROWS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3], [5, 8, 9, 7, 9, 3], [2, 3]]
@@ -41,50 +42,65 @@ def tower_of(kind, every=False, seed=0):
 TABLE = torch.randn(N_ITEMS, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def blocks(kind, events, most=1000):
-    for bucket in Histories.for_tower(events, TOWERS[kind], REACH).buckets(most):
-        if bucket.weight is not None:
-            object.__setattr__(bucket, "weight", bucket.weight.astype(np.float64))
-        yield bucket, Block.of(bucket, torch.device("cpu"))
+def packed(kind, events):
+    return Packed.of(Histories.of(events, TOWERS[kind]), torch.device("cpu"))
 
 
-def users(kind, events, most=1000, table=TABLE):
-    tower, found = tower_of(kind), torch.zeros(events.n_users, DIM, dtype=torch.float64)
-    for bucket, block in blocks(kind, events, most):
-        found[torch.from_numpy(bucket.which)] = tower(table[bucket.rows], block).detach()
-    return found
+def users(kind, rows):
+    events = events_of(rows)
+    return tower_of(kind)(TABLE[events.rows], packed(kind, events)).detach()
 
 
-@pytest.mark.parametrize("kind", TOWERS)
-def test_padding_is_not_seen(kind):
-    """All in one block, each by itself."""
-    events = events_of(ROWS)
-    [(bucket, _)] = blocks(kind, events_of([[1, 2, 3, 4, 5], [1, 2, 3, 4]]))
-    assert not bucket.there.all()
-    torch.testing.assert_close(users(kind, events), users(kind, events, most=1))
+def padding(kind, events):
+    return sum(int((~block.there).sum()) for block in packed(kind, events).blocks)
+
+
+@pytest.mark.parametrize(
+    ("kind", "every"), [*((kind, False) for kind in TOWERS), ("transformer", True), ("gaps", True)]
+)
+def test_padding_is_neither_seen_nor_learned_from(kind, every, monkeypatch):
+    """Vectors and slopes in padded blocks are those of each history in a block of its own."""
+    tower, events = tower_of(kind, every=every), events_of(ROWS)
+    assert padding(kind, events) > 0
+
+    def learned():
+        items = TABLE[events.rows].requires_grad_()
+        found = tower(items, packed(kind, events))
+        slopes = torch.autograd.grad(found.square().sum(), [items, *tower.parameters()])
+        return [found, *slopes]
+
+    together = learned()
+    monkeypatch.setattr(towers, "MOST", 1)
+    assert padding(kind, events) == 0
+    torch.testing.assert_close(together, learned())
+    assert all(each.any() for each in together)
+
+
+@pytest.mark.parametrize("kind", ["mean", "attention", "transformer"])
+def test_histories_in_another_order_are_the_same_users(kind):
+    order = [3, 0, 4, 2, 1]
+    moved = users(kind, [ROWS[at] for at in order])
+    torch.testing.assert_close(moved, users(kind, ROWS)[order])
 
 
 @pytest.mark.parametrize("kind", ["transformer", "gaps"])
 def test_at_the_newest_event_it_says_the_same_whether_all_are_asked_or_that_alone(kind):
     events = events_of(ROWS)
-    every, last = tower_of(kind, every=True), tower_of(kind)
-    for bucket, block in blocks(kind, events):
-        found = every(TABLE[bucket.rows], block)
-        assert len(found) == bucket.lengths.sum()
-        ends = np.cumsum(bucket.lengths) - 1
-        torch.testing.assert_close(found[ends], last(TABLE[bucket.rows], block))
+    found = tower_of(kind, every=True)(TABLE[events.rows], packed(kind, events))
+    assert len(found) == len(events)
+    newest = np.cumsum([len(rows) for rows in ROWS]) - 1
+    torch.testing.assert_close(found[newest].detach(), users(kind, ROWS))
 
 
 @pytest.mark.parametrize("kind", ["transformer", "gaps"])
-def test_the_future_is_not_seen(kind):
-    tower = tower_of(kind, every=True)
-    [(bucket, block)] = blocks(kind, events_of([[3, 1, 4, 1, 5]]))
-    found = tower(TABLE[bucket.rows], block)
-    changed = TABLE[bucket.rows].clone()
-    changed[0, 3] = TABLE[0]
-    other = tower(changed, block)
-    torch.testing.assert_close(found[:3], other[:3])
-    assert ((found[3:] - other[3:]).abs().amax(dim=1) > 1e-3).all()
+def test_neither_the_future_nor_others_are_seen(kind):
+    tower, events = tower_of(kind, every=True), events_of([[9, 2], [3, 1, 4, 1, 5], [6, 5, 3]])
+    items, changed = TABLE[events.rows], TABLE[events.rows].clone()
+    changed[5] = TABLE[0]  # the second one's fourth
+    found, other = (tower(each, packed(kind, events)) for each in (items, changed))
+    moved = (found - other).abs().amax(dim=1)
+    assert (moved[[5, 6]] > 1e-3).all()
+    assert moved[[0, 1, 2, 3, 4, 7, 8, 9]].max() < 1e-12
 
 
 def plain_mean(tower, items, age, gap):
@@ -130,42 +146,53 @@ def plain_transformer(tower, items, age, gap):
             }
         )
         x = block(x[None], src_mask=future)[0]
-    return tower.norm(x)[-1]
+    return tower.norm(x)
 
 
 PLAIN = {
     "mean": plain_mean,
     "attention": plain_attention,
-    "transformer": plain_transformer,
-    "gaps": plain_transformer,
+    "transformer": lambda *given: plain_transformer(*given)[-1],
+    "gaps": lambda *given: plain_transformer(*given)[-1],
 }
+
+
+def told_apart(found):
+    """What a plain tower needs of each history, and what was found of it."""
+    since, at = np.arange(sum(map(len, ROWS))) ** 3, 0  # seconds before each event
+    for rows, mine in zip(ROWS, found, strict=True):
+        gap = [0, *(int(np.log2(s + 1)) + 1 for s in since[at + 1 : at + len(rows)])]
+        at += len(rows)
+        age = torch.arange(len(rows)).flip(0)
+        yield TABLE[rows], age, torch.tensor(gap), mine
 
 
 @pytest.mark.parametrize("kind", TOWERS)
 def test_a_user_is_what_a_plain_tower_makes_of_the_history(kind):
-    found, tower = users(kind, events_of(ROWS)), tower_of(kind)
-    since = np.arange(sum(map(len, ROWS))) ** 3  # seconds before each event
-    at = 0
-    for user, rows in enumerate(ROWS):
-        gap = [0, *(int(np.log2(s + 1)) + 1 for s in since[at + 1 : at + len(rows)])]
-        at += len(rows)
-        age = torch.arange(len(rows)).flip(0)
-        expected = PLAIN[kind](tower, TABLE[rows], age, torch.tensor(gap))
-        torch.testing.assert_close(found[user], expected, rtol=1e-6, atol=1e-6)
+    for *given, mine in told_apart(users(kind, ROWS)):
+        expected = PLAIN[kind](tower_of(kind), *given)
+        torch.testing.assert_close(mine, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["transformer", "gaps"])
+def test_each_event_is_what_a_plain_tower_makes_of_it(kind):
+    tower, events = tower_of(kind, every=True), events_of(ROWS)
+    found = tower(TABLE[events.rows], packed(kind, events))
+    for *given, mine in told_apart(found.split([len(rows) for rows in ROWS])):
+        torch.testing.assert_close(mine, plain_transformer(tower, *given), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["attention", "transformer"])
 def test_the_order_of_events_counts(kind):
-    one, other = users(kind, events_of([[1, 2, 3]])), users(kind, events_of([[3, 2, 1]]))
-    assert (one - other).abs().max() > 1e-3
+    assert (users(kind, [[1, 2, 3]]) - users(kind, [[3, 2, 1]])).abs().max() > 1e-3
 
 
 def test_dropout_is_of_training_alone():
     torch.manual_seed(0)
     tower = user_tower(Transformer(dropout=0.5), DIM, REACH, every=False).double()
-    [(bucket, block)] = blocks("transformer", events_of([[1, 2, 3]]))
-    once, again = (tower(TABLE[bucket.rows], block) for _ in range(2))
+    events = events_of([[1, 2, 3]])
+    once, again = (tower(TABLE[events.rows], packed("transformer", events)) for _ in range(2))
     assert not torch.equal(once, again)
     tower.eval()
-    once, again = (tower(TABLE[bucket.rows], block) for _ in range(2))
+    once, again = (tower(TABLE[events.rows], packed("transformer", events)) for _ in range(2))
     assert torch.equal(once, again)
