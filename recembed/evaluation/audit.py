@@ -25,13 +25,14 @@ def audit(
     trained: Mapping[str, int] | None = None,
     features: Mapping[str, Sequence[str]] | None = None,
     tuned: Mapping[str, Mapping[str, Any]] | None = None,
+    watched: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """What is wrong with a held-out part, leaks first.
 
     repeats: whether items of the history may be listed again. trained: model -> it learned from the
     parts below this number. features: model -> the columns of the item or user table it reads.
     tuned: model -> the "test" and "valid" rule and the "split_seed" that this very log was cut by
-    when its setting was searched.
+    when its setting was searched. watched: models of which the valid part chose the round.
 
     Raises: DataError if the split has no such part.
     """
@@ -40,6 +41,7 @@ def audit(
         *_trained_on(trained or {}, split.code(on), on),
         *_trained_apart(trained or {}),
         *_chosen_on(tuned or {}, split, on),
+        *_stopped_on(watched, on),
         *_unequal(tuned or {}, trained or {}),
         *(each for check in CHECKS.get(border.rule.kind, ()) for each in check(border)),
         *duplicates(border, repeats),
@@ -95,6 +97,12 @@ def _chosen_on(tuned: Mapping[str, Mapping[str, Any]], split: Split, on: Part) -
     if tuned and on == "valid":
         text = f"the setting of {first([*tuned])} was chosen on the valid part: its figure flatters"
         yield Finding("note", "setting chosen on what is asked", text)
+
+
+def _stopped_on(watched: Sequence[str], on: Part) -> Iterator[Finding]:
+    if watched and on == "valid":
+        text = f"the valid part chose when training of {first(watched)} ended: its figure flatters"
+        yield Finding("note", "training ended by what is asked", text)
 
 
 def _unequal(tuned: Mapping[str, Any], trained: Mapping[str, Any]) -> Iterator[Finding]:

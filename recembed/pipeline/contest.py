@@ -1,7 +1,7 @@
 """Runs that are to be measured on the same held-out cases: opened, checked, and named."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -83,9 +83,12 @@ def contest(runs: str | Path | Sequence[str | Path], on: Part, leaks: Leaks) -> 
             for name, group in named.items()
             if group[0].facts.get("tuned", {}).get("data") == facts["data"]
         },
+        watched=[
+            name for name, group in named.items() if any("watched" in run.facts for run in group)
+        ],
     )
     hold(findings, allow=leaks == "report")
-    return Contest(named, split, bool(facts["repeats"]), findings)
+    return Contest(named, split, bool(facts["repeats"]), (*findings, *_ended_early(named)))
 
 
 def told(run: Run) -> dict[str, Any]:
@@ -103,6 +106,17 @@ def columns(model: str, setting: Mapping[str, Any]) -> tuple[str, ...]:
     """Of the item and user tables, those that a model learned from: all its lists of text."""
     values = flat(registry.estimator(model, setting)).values()
     return tuple(one for value in values if isinstance(value, tuple) for one in value)
+
+
+def _ended_early(named: Mapping[str, list[Run]]) -> Iterator[Finding]:
+    """Runs whose training was interrupted or diverged: they have learned less than asked for."""
+    for name, group in named.items():
+        for run in group:
+            training = run.facts.get("training", {})
+            if training.get("ended") in ("interrupted", "diverged"):
+                who = f"{name}, seed {run.facts['seed']}"
+                text = f"{who}: {training['why']}; what was learned by then is measured"
+                yield Finding("note", "training ended before its time", text)
 
 
 def _split(runs: list[Run]) -> Split:

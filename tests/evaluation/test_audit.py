@@ -348,6 +348,19 @@ def test_a_setting_flatters_on_the_part_it_was_chosen_on():
     assert found.kind == "note"
 
 
+def test_a_model_flatters_on_the_part_that_chose_when_its_training_ended():
+    parts = split(log_of(DIARY), "last:1", "last:1")
+
+    def told(on, *watched):
+        found = audit(parts, on, repeats=True, watched=watched)
+        return [each for each in found if each.name == "training ended by what is asked"]
+
+    assert told("test", "als") == told("valid") == []
+    (found,) = told("valid", "als")
+    assert found.kind == "note"
+    assert found.text == "the valid part chose when training of 'als' ended: its figure flatters"
+
+
 def test_a_tuned_model_beside_one_that_is_not_is_told():
     parts = split(log_of(DIARY), "last:1", "last:1")
     cut = {"data": "x", "test": "last:1", "valid": "last:1", "split_seed": 0}

@@ -18,10 +18,10 @@ def trained(call, tmp_path):
 
 @pytest.fixture
 def evaluated(call, tmp_path):
-    """The report of a run, evaluated into a folder beside it."""
+    """The report of a run, or of some, evaluated into a folder beside it."""
 
-    def evaluate(run, *options):
-        call("evaluate", run, "--out", tmp_path / "report", "--quiet", *options)
+    def evaluate(run, *more):
+        call("evaluate", run, *more, "--out", tmp_path / "report", "--quiet")
         return Report.from_json((tmp_path / "report" / "report.json").read_text())
 
     return evaluate

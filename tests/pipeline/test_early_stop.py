@@ -86,6 +86,20 @@ def test_what_is_watched_is_what_an_evaluation_on_the_valid_part_finds(train, ev
     report = evaluated(watched.folder, "--on", "valid")
     (found,) = report.models.values()
     assert found["ndcg@10"].mean == pytest.approx(max(watched.facts["watched"]["values"]))
+    names = [each.name for each in report.findings]
+    assert "training ended by what is asked" in names
+    assert "training ended before its time" not in names
+
+
+@pytest.mark.parametrize("how", ["--early-stop", "--tune"])
+def test_of_twins_one_that_was_watched_is_enough_to_be_told(train, evaluated, how):
+    als = ("--model", "als", "--set", "iterations=2", *HELD)
+    runs = [train(*als, "--tune", out="one"), train(*als, how, "--seed", "1", out="other")]
+    report = evaluated(runs[0].folder, runs[1].folder, "--on", "valid")
+    (name,) = report.models
+    told = [each.text for each in report.findings if each.name == "training ended by what is asked"]
+    assert len(told) == (how == "--early-stop")
+    assert all(f"training of '{name}' ended" in text for text in told)
 
 
 def test_patience_ends_it(train):
@@ -201,6 +215,23 @@ def test_what_diverges_leaves_the_last_good_run_and_says_what_to_change(shop, re
     assert training["why"] == "training diverged in epoch 2 at learning_rate 10000.0: set it lower"
     assert said == f"recembed: {training['why']}; {run.folder} has what was learned by then"
     assert all(np.isfinite(each).all() for each in run.arrays("model").values())
+
+
+@pytest.mark.parametrize("end", ["interrupted", "diverged", "patience", "complete"])
+def test_a_report_says_of_which_runs_training_ended_before_its_time(train, evaluated, end):
+    runs = [train("--model", "popularity", *HELD, out=out) for out in ("whole", "run")]
+    with writing(runs[1].folder, new=False) as writer:
+        writer.facts({"training": {"ended": end, "why": "it stopped in epoch 2 of 6"}})
+    findings = evaluated(runs[0].folder, runs[1].folder).findings
+    told = [each for each in findings if each.name == "training ended before its time"]
+    if end in ("patience", "complete"):
+        assert told == []
+        return
+    (found,) = told
+    assert found.kind == "note"
+    assert found.text == (
+        "popularity (run), seed 0: it stopped in epoch 2 of 6; what was learned by then is measured"
+    )
 
 
 @pytest.mark.parametrize("end", ["interrupted", "diverged"])
