@@ -1,6 +1,7 @@
 """Two-tower: what each choice is worth on planted data, and what it refuses."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from recembed.errors import DataError
 from recembed.models.registry import estimator
 from recembed.models.two_tower import TwoTower
 from recembed.settings import change
-from recembed.training.towers.settings import Features, Mean, Transformer, Users
+from recembed.training.towers.settings import Features, Loss, Mean, Tower, Transformer, Users
 
 QUICK = {"dim": 8, "epochs": 6, "batch_size": 64, "learning_rate": 0.02, "average": 0.0}
 KINDS = [{"tower": "mean"}, {"tower": "attention"}, {"tower.blocks": 1}, {"loss": "sampled"}]
@@ -102,6 +103,23 @@ def test_where_all_items_are_too_rare_the_count_is_named(log_of, one, unit):
     log = log_of([[0, 1], [1, 0]], groups=[[0, 0], [1, 1]])
     with pytest.raises(DataError, match="no item has 9 events: set min_count lower"):
         TwoTower(min_count=9, unit=unit).fit(log, machine=one)
+
+
+@pytest.mark.parametrize("values", KINDS)
+def test_a_mean_reads_all_of_a_history_and_other_towers_the_newest(log_of, one, values):
+    log = log_of([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]])
+    setting = replace(change(quick(epochs=1), values), reach=2)
+    model = setting.fit(log, machine=one)
+    model = setting.restore(log.interactions.items, model.arrays())
+    whole, newest = log.interactions, log_of([[3, 4], [1, 0]], n_items=5).interactions
+    same = np.array_equal(model.users(whole), model.users(newest))
+    assert same == (not isinstance(setting.tower, Mean))
+
+
+@pytest.mark.parametrize("part", [*get_args(Tower), *get_args(Loss)])
+def test_a_part_is_of_no_kind_but_its_own(part):
+    with pytest.raises(DataError, match=f"kind is one of {part.kind}, not 'x'"):
+        part(kind="x")
 
 
 @pytest.mark.parametrize("values", KINDS)
