@@ -243,3 +243,23 @@ def test_heads_that_do_not_share_the_dim_and_a_cosine_with_a_bias_are_refused():
         quick(dim=10, tower="attention")
     with pytest.raises(DataError, match="a cosine has no bias: set bias=false, or score=dot"):
         quick(score="cosine", bias=True)
+
+
+def test_groups_are_learned_from_prefixes_alone():
+    with pytest.raises(DataError, match=r"set tower\.predict=last, or unit=user"):
+        quick(unit="group", tower__predict="every")
+
+
+@pytest.mark.parametrize("tower", ["attention", "transformer"])
+def test_a_basket_may_come_after_a_past_of_as_many_baskets_as_are_read(log_of, one, tower):
+    log = log_of(
+        [[0, 1, 2, 3, 4]] * 20, groups=[[5 * u, 5 * u + 1, *[5 * u + 2] * 3] for u in range(20)]
+    )
+    model = quick(unit="group", tower=tower, reach=1).fit(log, machine=one)
+    assert np.isfinite(model.users(log.interactions)).all()
+
+
+def test_a_low_temperature_is_no_divergence(log_of, one):
+    log = log_of([[at % 9, (at + 1) % 9, (at + 2) % 9] for at in range(30)])
+    model = quick(score="cosine", temperature=0.001, learning_rate=0.002).fit(log, machine=one)
+    assert model.training.ended == "complete"

@@ -1,5 +1,6 @@
 """Training of the two towers, step by step: watched, stopped, and gone on with."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +76,9 @@ class _Work:
         self.setting = state.setting
         self.an_epoch = -(-len(examples) // self.setting.batch_size)  # steps
         self.steps = self.setting.epochs * self.an_epoch
-        self.worst = WORST * self.setting.guess(len(state.towers.rows))
+        guess = self.setting.guess(len(state.towers.rows))
+        # a cosine cannot blow up, and over a low temperature it is far from a guess at first
+        self.worst = math.inf if self.setting.score == "cosine" else WORST * guess
         self.every = READ.get(state.towers.device.type, 1)
         self.good: tuple[Trained, int] | None = None  # and after how many steps
         self.store: Store | None = None

@@ -1,7 +1,7 @@
 """Both towers together: the loss of a batch, and what they come to in NumPy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -159,6 +159,8 @@ class Towers(nn.Module):
     def _queries(self, batch: Batch, table: Tensor, locate: Locate) -> Tensor:
         """Vectors of all histories, or at all their events, [n_queries, dim]."""
         histories = Histories.of(batch.histories, self.setting.tower)
+        # part of a group may come after a full past, whose oldest is then one group too old
+        histories = replace(histories, age=histories.age.clip(max=self.setting.reach - 1))
         rows = self._tensor(locate(self.compact[batch.histories.rows]))
         items = F.embedding(rows, table)  # [events, dim]
         if self.training and self.setting.dropout:
