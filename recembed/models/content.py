@@ -104,7 +104,7 @@ def numbers(about: Catalogue, name: str, trained: Mask) -> NDArray[np.float64]:
     found = np.full((len(trained), 1), np.nan)
     found[owner, 0] = np.asarray(values.cast(pa.float64(), safe=False))
     _refuse(about, np.flatnonzero(np.isinf(found[:, 0])), f"infinite numbers in column {name!r}")
-    return _centred(found, ~np.isnan(found[:, 0]), trained)
+    return _centred(name, found, ~np.isnan(found[:, 0]), trained)
 
 
 def vectors(about: Catalogue, name: str, trained: Mask) -> Vectors:
@@ -122,7 +122,7 @@ def vectors(about: Catalogue, name: str, trained: Mask) -> Vectors:
     _refuse(about, np.unique(owner[~np.isfinite(flat)]), what)
     found = np.zeros((len(trained), width), np.float32)
     found[sizes > 0] = flat.reshape(-1, width)
-    return _centred(found, sizes > 0, trained)
+    return _centred(name, found, sizes > 0, trained)
 
 
 def _values(about: Catalogue, name: str, trained: Mask) -> tuple[Rows, pa.Array]:
@@ -170,11 +170,16 @@ def _scaled(matrix: sp.csr_matrix, sizes: NDArray[np.floating]) -> sp.csr_matrix
     return scaled
 
 
-def _centred(found: Numbers, there: Mask, trained: Mask) -> Numbers:
+def _centred(name: str, found: Numbers, there: Mask, trained: Mask) -> Numbers:
     """Less the mean of trained rows, over their root mean square length; 0 where nothing is."""
     known = found[there & trained]
     if not len(known) or (known == known[0]).all():
         return np.zeros_like(found)
-    centred = found - known.mean(axis=0)
-    size = np.sqrt(np.square(centred[there & trained]).sum(axis=1).mean())
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = found - known.mean(axis=0)
+        size = np.sqrt(np.square(centred[there & trained]).sum(axis=1).mean())
+    if not np.isfinite(size):
+        raise DataError(
+            f"column {name!r} holds numbers as large as {abs(known).max():.0e}: scale them"
+        )
     return np.where(there[:, None], centred / size, 0).astype(found.dtype)

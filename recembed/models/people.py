@@ -64,7 +64,7 @@ def about_users(log: Log, setting: Users) -> sp.csr_matrix | None:
 
     A user's categories weigh 1 in all; one whom the user table lacks has none.
 
-    Raises: DataError without a user table or without a column.
+    Raises: DataError without a user table or a column, or where nobody has anything in any.
     """
     if not setting:
         return None
@@ -84,5 +84,9 @@ def _categories(log: Log, names: tuple[str, ...]) -> sp.csr_matrix:
     if log.users is None:
         raise DataError(f"users.categories {', '.join(names)} need a user table (--users)")
     rows, meanings = log.users.categories(names)
+    if not meanings:
+        raise DataError(
+            f"no user has anything in {', '.join(names)} of the user table: leave it out"
+        )
     share = np.repeat(1 / np.maximum(rows.sizes, 1), rows.sizes).astype(np.float32)
     return sp.csr_matrix((share, rows.values, rows.offsets), (len(rows), len(meanings)))
