@@ -53,7 +53,7 @@ class Recency:
         weight = self.weights(histories)
         owner = histories.events.owners()
         total = np.bincount(owner, abs(weight), histories.n_users)
-        shares: Vectors = (weight / np.maximum(total, 1e-12)[owner]).astype(np.float32)
+        shares: Vectors = (weight / np.where(total > 0, total, 1)[owner]).astype(np.float32)
         return shares
 
     def matrix(self, histories: Interactions) -> sp.csr_matrix:
