@@ -58,6 +58,7 @@ CHOSEN: dict[str, Any] = {
     "features.categories": "categories",
     "loss": "sampled",
     "loss.negatives": 1024,
+    "loss.popular": 0.0,
     "features.id_dropout": 0.5,
     "score": "cosine",
     "temperature": 0.15,  # softer: at 0.07 it learns by heart after two epochs

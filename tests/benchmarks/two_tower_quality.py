@@ -148,7 +148,7 @@ def _item2vec() -> np.ndarray:
 # Rows of the README's table: what differs from CHOSEN, all but the first after half of the epochs.
 HALF = {"epochs": CHOSEN["epochs"] // 2}
 POOLED = {"dropout": CHOSEN["tower.dropout"]}
-SAMPLED = {"loss": "sampled", "loss.negatives": 1024}
+SAMPLED = {"loss": "sampled", "loss.negatives": 1024, "loss.popular": 0.0}
 ABOUT = {"features.categories": "categories", "features.text": "title"}
 CHOICES: dict[str, dict[str, Any]] = {
     "as chosen": {},

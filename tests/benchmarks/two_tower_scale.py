@@ -35,7 +35,7 @@ from recembed.data.log import Log
 PROCESS = Path(__file__).with_name("two_tower_process.py")
 REACH, REACHES = 200, (25, 50, 100, 400)
 CATALOGUES, EVENTS, LENGTH = (10_000, 100_000, 1_000_000), 1_200_000, 50
-FULL, SAMPLED = {"loss": "full"}, {"loss": "sampled", "loss.negatives": 512}
+FULL, SAMPLED = {"loss": "full"}, {"loss": "sampled", "loss.negatives": 512, "loss.popular": 0.0}
 
 
 def measure(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:

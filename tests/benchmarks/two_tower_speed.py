@@ -50,7 +50,7 @@ LOSSES: Mapping[str, tuple[int, dict[str, Any], dict[str, Any], int]] = {
     "full": (50, {"loss": "full"}, {"loss": "softmax"}, 30),
     "sampled": (
         20,
-        {"loss": "sampled", "loss.negatives": 128},
+        {"loss": "sampled", "loss.negatives": 128, "loss.popular": 0.0},
         {"loss": "sampled_softmax", "n_negatives": 128},
         120,
     ),

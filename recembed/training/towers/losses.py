@@ -1,6 +1,6 @@
 """Losses of queries against candidates, without ever holding all their scores in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -181,6 +181,27 @@ def logistic(query: Tensor, candidates: Candidates, targets: Targets, power: flo
     what = _Sum(_logistic, targets.alike, targets.rows, candidates.rows)
     negatives = _summed(query.index_select(0, targets.owner), candidates, None, what)
     return negatives - power * F.logsigmoid(targets.scores).mean()
+
+
+def logistic_in_groups(
+    query: Tensor, candidates: Candidates, targets: Targets, power: float, size: int
+) -> Tensor:
+    """As logistic, but every `size` targets have their own share of the candidates."""
+    asked, groups = query[targets.owner].split(size), -(-len(targets.rows) // size)
+    rows, scores = targets.rows.split(size), targets.scores.split(size)
+    vectors, shared = candidates.vectors.chunk(groups), _chunks(candidates.rows, groups)
+    shifts = _chunks(candidates.shift, groups)
+    total = query.new_zeros(())
+    for each in range(groups):
+        n = len(rows[each])
+        own = Targets(torch.arange(n, device=query.device), rows[each], scores[each])
+        part = Candidates(vectors[each], shifts[each], shared[each])
+        total = total + n * logistic(asked[each], part, own, power)
+    return total / len(targets.rows)
+
+
+def _chunks(values: Tensor | None, n: int) -> Sequence[Tensor | None]:
+    return [None] * n if values is None else values.chunk(n)
 
 
 def _summed(query: Tensor, candidates: Candidates, positive: Tensor | None, what: _Sum) -> Tensor:

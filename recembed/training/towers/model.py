@@ -27,6 +27,8 @@ from recembed.training.towers.settings import (
 )
 from recembed.training.towers.users import Packed, user_tower
 
+SHARE = 64  # positions that share gBCE's negatives: with those of a whole batch it never settles
+
 Rows64: TypeAlias = NDArray[np.int64]
 Locate: TypeAlias = Callable[[NDArray[np.integer]], Rows64]
 
@@ -93,10 +95,10 @@ class Towers(nn.Module):
         """The mean loss of a target of the batch."""
         loss, target = self.setting.loss, self.compact[batch.targets.values]
         drawn = None if self.negatives is None else self.negatives.draw(target, random)
-        if drawn is None:
-            others = random.integers(0, len(self.rows), len(target) if isinstance(loss, BCE) else 0)
-        else:
-            others = drawn.rows
+        n = len(target) if isinstance(loss, BCE) else 0
+        if isinstance(loss, GBCE):
+            n = loss.negatives * -(-len(target) // SHARE)
+        others = random.integers(0, len(self.rows), n) if drawn is None else drawn.rows
         used, locate = self._used(batch, target, others)
         table = self.items(used)  # [n, dim]
         bias = self.items.biases(used)
@@ -112,16 +114,20 @@ class Towers(nn.Module):
         if isinstance(loss, FullSoftmax):
             return losses.full_softmax(query, Candidates(vectors, bias), targets)
         found = self._tensor(locate(others))
-        if drawn is None:
+        if isinstance(loss, BCE):
             return losses.one_negative(targets, scores(found))
+        if isinstance(loss, GBCE):
+            power = losses.calibrated(loss.negatives, len(self.rows), loss.calibration)
+            candidates = Candidates(
+                F.embedding(found, vectors), None if bias is None else bias[found], found
+            )
+            return losses.logistic_in_groups(query, candidates, targets, power, SHARE)
+        assert drawn is not None
         shift = None if bias is None else bias[found]
         if drawn.correction is not None:
             correction = self._tensor(drawn.correction)
             shift = correction if shift is None else shift + correction
         candidates = Candidates(vectors[found], shift, found)
-        if isinstance(loss, GBCE):
-            power = losses.calibrated(loss.negatives, len(self.rows), loss.calibration)
-            return losses.logistic(query, candidates, targets, power)
         hardest = loss.hardest if isinstance(loss, SampledSoftmax) else None
         return losses.sampled_softmax(query, candidates, targets, hardest)
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.training.towers.settings import GBCE, InBatch, Loss, SampledSoftmax
+from recembed.training.towers.settings import InBatch, Loss, SampledSoftmax
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,6 @@ class Negatives:
         """What a loss draws from items with these events; None where it shares no negatives."""
         if isinstance(loss, InBatch):
             return cls(None, (0.0, 0.0, 1.0), _share(counts), _share(counts), loss.correct)
-        if isinstance(loss, GBCE):
-            return cls(loss.negatives, (1.0, 0.0, 0.0), _share(counts), _share(counts), False)
         if isinstance(loss, SampledSoftmax):
             uniform = max(0.0, 1 - loss.popular - loss.batch)
             shares = (uniform, loss.popular, loss.batch)

@@ -99,10 +99,10 @@ class SampledSoftmax:
     """
 
     negatives: int = setting(
-        512, "drawn a batch", low=1, high=1 << 20, search=one_of(128, 256, 512, 1024)
+        1024, "drawn a batch", low=1, high=1 << 20, search=one_of(128, 256, 512, 1024)
     )
     popular: float = setting(
-        0.0, "share drawn by their events", low=0, high=1, search=between(0.0, 0.8)
+        0.5, "share drawn by their events", low=0, high=1, search=between(0.0, 0.8)
     )
     batch: float = setting(
         0.0, "share drawn from the batch's own targets", low=0, high=1, search=between(0.0, 0.2)
@@ -128,7 +128,11 @@ class GBCE:
     """
 
     negatives: int = setting(
-        256, "uniform ones, shared by a batch", low=1, high=1 << 20, search=one_of(128, 256, 512)
+        256,
+        "uniform ones, shared by 64 positions",
+        low=1,
+        high=1 << 20,
+        search=one_of(128, 256, 512),
     )
     calibration: float = setting(
         0.75, "0: plain BCE; 1: scores are probabilities", low=0, high=1, search=between(0.0, 1.0)

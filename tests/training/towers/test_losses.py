@@ -141,6 +141,22 @@ def test_gbce_is_the_log_likelihood_of_its_paper(monkeypatch, chunk, power):
     agree(mine, naive)
 
 
+def test_in_groups_each_few_targets_have_negatives_of_their_own():
+    """Five targets in twos, three negatives for each two."""
+    query, table, bias = leaves()
+    found, shift = targets_of(query, table, bias), torch.arange(9.0, dtype=query.dtype) / 9
+    candidates = Candidates(table[torch.arange(9) % len(table)], shift, torch.arange(9))
+    five = Targets(found.owner[:5], found.rows[:5], found.scores[:5])
+    expected = 0.0
+    for at in range(5):
+        part = slice(3 * (at // 2), 3 * (at // 2) + 3)
+        negatives = Candidates(candidates.vectors[part], shift[part], candidates.rows[part])
+        one = Targets(five.owner[at : at + 1], five.rows[at : at + 1], five.scores[at : at + 1])
+        expected += losses.logistic(query, negatives, one, 0.4) / 5
+    mine = losses.logistic_in_groups(query, candidates, five, 0.4, 2)
+    torch.testing.assert_close(mine, expected)
+
+
 @given(st.integers(1, 500), st.integers(2, 500), st.floats(0, 1))
 def test_gbce_s_power_is_that_of_its_paper(negatives, n_items, calibration):
     alpha = min(1.0, negatives / (n_items - 1))

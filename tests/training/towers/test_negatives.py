@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from recembed.training.towers import losses
 from recembed.training.towers.losses import Candidates, Targets
 from recembed.training.towers.negatives import Negatives
-from recembed.training.towers.settings import BCE, GBCE, FullSoftmax, InBatch, SampledSoftmax
+from recembed.training.towers.settings import BCE, FullSoftmax, InBatch, SampledSoftmax
 
 COUNTS = np.array([40, 1, 3, 10, 2, 25, 5, 1, 7, 6])
 TARGETS = np.repeat(np.arange(10), COUNTS)  # a batch with exactly the shares of the log
@@ -27,34 +27,32 @@ def test_losses_that_share_no_negatives_have_none():
 @pytest.mark.parametrize(
     ("loss", "chance"),
     [
-        (SampledSoftmax(negatives=MANY), np.full(10, 0.1)),
+        (SampledSoftmax(negatives=MANY, popular=0.0), np.full(10, 0.1)),
         (SampledSoftmax(negatives=MANY, popular=1.0), COUNTS / 100),
         (
             SampledSoftmax(negatives=MANY, popular=1.0, exponent=0.5),
             COUNTS**0.5 / (COUNTS**0.5).sum(),
         ),
-        (SampledSoftmax(negatives=MANY, batch=1.0), COUNTS / 100),
+        (SampledSoftmax(negatives=MANY, popular=0.0, batch=1.0), COUNTS / 100),
         (
             SampledSoftmax(negatives=MANY, popular=0.5, batch=0.2, exponent=0.0),
             0.8 * 0.1 + 0.2 * COUNTS / 100,
         ),
-        (GBCE(negatives=MANY), np.full(10, 0.1)),
     ],
-    ids=["uniform", "popular", "exponent", "batch", "mixed", "gbce"],
+    ids=["uniform", "popular", "exponent", "batch", "mixed"],
 )
 def test_each_item_comes_as_often_as_its_sources_say(loss, chance):
     found = drawn(loss)
     assert found.rows.shape == (MANY,)
     times = np.bincount(found.rows, minlength=10)
     assert (abs(times - MANY * chance) < 5 * np.sqrt(MANY * chance)).all()
-    if isinstance(loss, GBCE):
-        assert found.correction is None
-    else:
-        np.testing.assert_allclose(found.correction, -np.log(MANY * chance[found.rows]), rtol=1e-5)
+    np.testing.assert_allclose(found.correction, -np.log(MANY * chance[found.rows]), rtol=1e-5)
 
 
 def test_the_batch_gives_only_what_it_holds():
-    assert set(drawn(SampledSoftmax(negatives=100, batch=1.0), np.array([3, 8])).rows) == {3, 8}
+    assert set(
+        drawn(SampledSoftmax(negatives=100, popular=0.0, batch=1.0), np.array([3, 8])).rows
+    ) == {3, 8}
 
 
 def test_without_correction_scores_are_left_as_they_are():
@@ -94,10 +92,10 @@ def error(found):
 
 
 SOURCES = {
-    "uniform": {},
+    "uniform": {"popular": 0.0},
     "popular": {"popular": 1.0},
     "flat": {"popular": 1.0, "exponent": 0.4},
-    "batch": {"batch": 1.0},
+    "batch": {"popular": 0.0, "batch": 1.0},
     "mixed": {"popular": 0.5, "batch": 0.3},
 }
 
