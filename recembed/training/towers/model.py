@@ -27,6 +27,7 @@ from recembed.training.towers.settings import (
 )
 from recembed.training.towers.users import Packed, user_tower
 
+SHORT = 1e-3  # a length below it is no direction: its gradient would be without bound
 SHARE = 64  # positions that share gBCE's negatives: with those of a whole batch it never settles
 
 Rows64: TypeAlias = NDArray[np.int64]
@@ -190,7 +191,8 @@ class Towers(nn.Module):
         """Both so that the score is their dot product."""
         if self.setting.score == "dot":
             return query, table
-        return F.normalize(query, dim=1) / self.setting.temperature, F.normalize(table, dim=1)
+        query, table = (F.normalize(each, dim=1, eps=SHORT) for each in (query, table))
+        return query / self.setting.temperature, table
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
