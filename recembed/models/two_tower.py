@@ -58,7 +58,7 @@ class TwoTower:
     score: Literal["dot", "cosine"] = setting("dot", "of a user and an item, here as in serving")
     temperature: float = setting(
         0.07,
-        "what a cosine is divided by in the loss",
+        "what a cosine is divided by in the loss; with score=cosine only",
         low=1e-3,
         high=100,
         search=log_between(0.03, 0.3),
@@ -75,7 +75,12 @@ class TwoTower:
         0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
     )
     epochs: int = setting(30, "passes over the examples", low=1, search=between(5, 60))
-    batch_size: int = setting(256, "histories a step", low=1, search=one_of(128, 256, 512, 1024))
+    batch_size: int = setting(
+        256,
+        "histories a step; a few hundred users want 32",
+        low=1,
+        search=one_of(128, 256, 512, 1024),
+    )
     learning_rate: float = setting(
         0.002, "Adam's step size", low=0, search=log_between(0.0005, 0.02)
     )

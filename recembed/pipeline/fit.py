@@ -86,7 +86,8 @@ def fit_into(
         raise type(stopped)(f"{stopped}; {out} has what was learned by then", model) from stopped
     if machine.checkpoint is not None:
         machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
-    progress.say(f"{estimator.name} trained in {seconds:.1f} s -> {out}")
+    seen = f", {METRIC} {max(watch.values):.4f} on the valid part" if watch and watch.values else ""
+    progress.say(f"{estimator.name} trained in {seconds:.1f} s{seen} -> {out}")
     return Run.open(out)
 
 

@@ -156,10 +156,10 @@ def _check_parts(test: str | None, valid: str | None, *, refit: bool, **apart: b
     if test is None and valid is not None:
         raise DataError(f"the valid part {valid} is cut beside a test part: name its rule too")
     for name, wanted in apart.items():
-        if wanted and (refit or valid is None):
-            raise DataError(
-                f"{name} leaves the valid part out of training: name its rule, and no refit"
-            )
+        if wanted and valid is None:
+            raise DataError(f"{name} needs a valid part: name its rule (--valid auto)")
+        if wanted and refit:
+            raise DataError(f"{name} leaves the valid part out, refit nothing: choose one")
 
 
 def check_seed(seed: int) -> None:

@@ -135,12 +135,16 @@ def test_a_model_without_rounds_is_refused_and_leaves_no_run(shop, refused, tmp_
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("options", [("--test", "last:1"), (*HELD, "--refit")])
-def test_without_a_valid_part_there_is_nothing_to_watch(shop, refused, tmp_path, options):
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--test", "last:1"), "needs a valid part: name its rule (--valid auto)"),
+        ((*HELD, "--refit"), "leaves the valid part out, refit nothing: choose one"),
+    ],
+)
+def test_without_a_valid_part_there_is_nothing_to_watch(shop, refused, tmp_path, options, why):
     said = refused("train", shop.log, "--out", tmp_path / "run", "--early-stop", *options)
-    assert said == (
-        "recembed: early_stop leaves the valid part out of training: name its rule, and no refit"
-    )
+    assert said == f"recembed: early_stop {why}"
 
 
 def test_ctrl_c_leaves_a_run_that_says_so_and_answers(ended, pressed, train, tmp_path):

@@ -86,7 +86,7 @@ def test_the_valid_part_is_for_runs_that_did_not_train_on_it(shop, trained, eval
     assert (report.setting["evaluated_on"], report.n_cases) == ("valid", 120)
     assert evaluated(run).n_cases == 120
     line = refused("train", shop.log, "--out", run, *POPULAR, "--tune")
-    assert "tune leaves the valid part out of training: name its rule" in line
+    assert "tune needs a valid part: name its rule" in line
     line = refused("train", shop.log, "--out", run, "--test", "none", "--valid", "last:1")
     assert "name its rule too" in line
     assert "no valid part" in refused("evaluate", trained(shop.log), "--on", "valid")

@@ -186,7 +186,7 @@ class Features:
     vectors: tuple[str, ...] = setting((), "columns of vectors of one length (text, image), scaled")
     id_dropout: float = setting(
         0.1,
-        "chance that an item is read and scored without its id, so that its content must do",
+        "chance that an item with content is read and scored without its id",
         low=0,
         high=0.95,
         search=between(0.0, 0.5),
