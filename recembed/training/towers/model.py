@@ -117,14 +117,12 @@ class Towers(nn.Module):
         found = self._tensor(locate(others))
         if isinstance(loss, BCE):
             return losses.one_negative(targets, scores(found))
+        shift = None if bias is None else bias[found]
         if isinstance(loss, GBCE):
             power = losses.calibrated(loss.negatives, len(self.rows), loss.calibration)
-            candidates = Candidates(
-                F.embedding(found, vectors), None if bias is None else bias[found], found
-            )
+            candidates = Candidates(F.embedding(found, vectors), shift, found)
             return losses.logistic_in_groups(query, candidates, targets, power, SHARE)
         assert drawn is not None
-        shift = None if bias is None else bias[found]
         if drawn.correction is not None:
             correction = self._tensor(drawn.correction)
             shift = correction if shift is None else shift + correction
