@@ -32,6 +32,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from benchmarks.harness import Bar, BenchError, at_least, commit, machine, say
 from benchmarks.skipgram_corpora import shared
 from benchmarks.skipgram_items import hits
+from benchmarks.two_tower_quality import outdated
 from recembed import seed as seeds
 from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.interactions import Interactions
@@ -154,12 +155,7 @@ def make(seed: int, threads: int) -> None:
 
 def lacking(seed: int) -> str | None:
     """Why a seed has to be trained (again); None if its evidence stands."""
-    file = FOLDER / f"cold-{seed}.json"
-    if not file.exists():
-        return "has never been trained"
-    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(setting(CHOSEN)))
-    odd = [key for key, value in made.items() if key not in now or now[key] != value]
-    return f"was trained with another {odd[0]}" if odd else None
+    return outdated(FOLDER / f"cold-{seed}.json", setting(CHOSEN))
 
 
 def read(seed: int) -> Mapping[str, Rows]:

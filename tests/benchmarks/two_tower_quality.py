@@ -80,14 +80,18 @@ def make(seed: int, threads: int) -> None:
     (FOLDER / f"{DATA}-{seed}.json").write_text(json.dumps(told, indent=1) + "\n")
 
 
-def lacking(seed: int) -> str | None:
-    """Why a seed has to be trained (again); None if its evidence stands."""
-    file = FOLDER / f"{DATA}-{seed}.json"
+def outdated(file: Path, values: Mapping[str, Any]) -> str | None:
+    """Why evidence has to be made (again) with these values; None if it stands."""
     if not file.exists():
         return "has never been trained"
-    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(setting(CHOSEN)))
+    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(dict(values)))
     odd = [key for key, value in made.items() if key not in now or now[key] != value]
     return f"was trained with another {odd[0]}" if odd else None
+
+
+def lacking(seed: int) -> str | None:
+    """Why a seed has to be trained (again); None if its evidence stands."""
+    return outdated(FOLDER / f"{DATA}-{seed}.json", setting(CHOSEN))
 
 
 def read(seed: int) -> tuple[Places, dict[str, Any]]:
