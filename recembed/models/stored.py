@@ -21,13 +21,15 @@ def ranker_of(
     run: Run,
     *,
     index: IndexKind | None = None,
+    min_recall: float | None = None,
     machine: Machine = THIS_MACHINE,
     loaded: tuple[Log, Parts] | None = None,
 ) -> tuple[Ranker, Fitted]:
     """What answers for a run, in evaluation as in serving, and the model behind it.
 
-    As `rankers_of`, for one index.
+    As `rankers_of`, for one index. min_recall: refuse one whose audit found less.
     """
+    _check_recall(run, index, min_recall)
     (ranker,), model = rankers_of(run, (index,), machine=machine, loaded=loaded)
     return ranker, model
 
@@ -95,6 +97,19 @@ def _searching(run: Run, model: Fitted, kind: IndexKind | None, machine: Machine
     if facts is None or kind == "exact" or not has_vectors(model):
         return exact_ranker(model, machine)
     return VectorRanker(model, _annoy(run, model, facts, machine))
+
+
+def _check_recall(run: Run, kind: IndexKind | None, least: float | None) -> None:
+    """Raise RunError if the index that would answer finds too little; exact search finds all."""
+    facts = run.facts.get("index")
+    if least is None or kind == "exact" or not facts:
+        return
+    recall = facts.get("audit", {}).get("recall", 0.0)
+    if not recall >= least:
+        raise RunError(
+            f"the index of {run.folder} finds {recall:.3f} of the exact lists, less than the "
+            f"{least:g} asked for: build it with `recembed index --target-recall {least:g}`"
+        )
 
 
 def _annoy(run: Run, model: VectorModel, facts: dict[str, Any], machine: Machine) -> Index:

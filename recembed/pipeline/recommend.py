@@ -42,7 +42,7 @@ def recommend(
         "exclude": _ids(exclude),
     }
     if items:
-        return [recommender.recommend_for(items, k, **filters)]  # type: ignore[arg-type]
+        return [recommender.recommend_for(items, k, **filters)]
     filters["basket"] = held
     return [recommender.recommend(one, k, **filters) for one in users]  # type: ignore[arg-type]
 

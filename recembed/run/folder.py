@@ -25,7 +25,7 @@ class Run:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Use `open`."""
         self.folder, self.facts = folder, manifest.facts
-        self.created = manifest.created
+        self.created, self.identity = manifest.created, manifest.identity
         self._files = manifest.files
         self._checked: set[str] = set()
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ class Manifest:
     files: dict[str, Entry]
     facts: dict[str, Any]
     created: str
+
+    @cached_property
+    def identity(self) -> str:
+        """sha256 of all it says: another one is another run."""
+        return hashlib.sha256(self.dump()).hexdigest()
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

@@ -16,8 +16,9 @@ from recembed.data.split import TEST, TRAIN
 from recembed.errors import DataError, RunError
 from recembed.models.item_knn import ItemKNN
 from recembed.models.registry import estimator
+from recembed.models.stored import ranker_of
 from recembed.protocols import Machine
-from recembed.recommender import Recommendation, Recommender, ranker_of
+from recembed.recommender import Recommendation, Recommender, State
 from recembed.run.folder import Run, writing
 from recembed.run.log import load_log, store_log
 from recembed.search.annoy import build_annoy
@@ -267,7 +268,7 @@ def test_item_knn_answers_with_an_items_own_neighbours_not_with_whose_neighbour_
     users, items = pa.array([1, 1, 2, 2, 3, 3, 4]), pa.array([*"hahbhbh"])
     log = Log(build(users, items, order="position"))
     model = ItemKNN(neighbours=2).fit(log, machine=ONE)  # each item keeps itself and one more
-    recommender = Recommender(log, model, model, repeats=True)
+    recommender = Recommender(State(log, model, model, repeats=True))
     assert ids(recommender.similar("a")) == ["h"]
     assert recommender.similar("a")[0].score == pytest.approx(0.5)
     assert ids(recommender.similar("h")) == ["b"]

@@ -1,0 +1,157 @@
+"""From histories and a wish to lists of items."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recembed.arrays import Mask, Rows, Vectors, offsets_of
+from recembed.data.interactions import Interactions
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Id
+from recembed.errors import first
+from recembed.models.ranker import WithFallback
+from recembed.protocols import TopK
+from recembed.recommender.answers import Because, Recommendation, Recommendations
+from recembed.recommender.reasons import reasons
+from recembed.recommender.state import State
+from recembed.recommender.wish import Wish
+from recembed.search.rerank import Pool
+from recembed.search.select import clipped, empty_top
+
+POOL, WIDER = 10, 4  # a reranked list is chosen from 10 k items, then from 4 times as many
+
+
+def answers(
+    state: State, histories: Interactions, wish: Wish, unknown: Sequence[str | None]
+) -> list[Recommendations]:
+    """The list of each history; unknown: who it is that nothing is known of."""
+    exclude, allow, notes = _rules(state, histories, wish)
+    if wish.reranked:
+        top = _reranked(state, histories, wish, exclude, allow)
+    else:
+        top = state.ranker.top_k(histories, wish.k, exclude=exclude, allow=allow)
+    placed = _placed(state, histories)
+    made = []
+    for at, why in enumerate(unknown):
+        reason = _reason(bool(placed[at]), why)
+        made.append(listing(state, top.rows[at], top.scores[at], wish.k, reason, notes))
+        if wish.because and reason == "model":
+            history = histories.take_users(np.array([at]))
+            made[-1] = _with_reasons(state, history, top.rows[at], made[-1], wish.because)
+    return made
+
+
+def listing(
+    state: State, rows: Rows, scores: Vectors, k: int, reason: str, notes: Sequence[str]
+) -> Recommendations:
+    """One list with ids and titles; rows end with -1 where there are fewer than k."""
+    rows = rows[rows >= 0]
+    notes = [*notes, state.note] if state.note else list(notes)
+    if len(rows) < k:
+        notes.append(f"{len(rows)} items instead of {k}: no more are eligible")
+    ids, titles = _named(state, rows)
+    items = zip(ids, scores[: len(ids)].tolist(), titles, strict=True)
+    return Recommendations(
+        tuple(Recommendation(*item) for item in items), reason, "; ".join(notes) or None
+    )
+
+
+def _rules(
+    state: State, histories: Interactions, wish: Wish
+) -> tuple[Sequences, Mask | None, list[str]]:
+    """What no list may have, [n_users], what it may have, [n_items], and notes on unknown ids."""
+    banned, notes = _rows(state, wish.exclude, "excluded")
+    allow = state.columns.mask(wish.where)
+    if wish.allow is not None:
+        rows, more = _rows(state, wish.allow, "allowed")
+        notes += more
+        only = np.zeros(state.log.interactions.n_items, np.bool_)
+        only[rows] = True
+        allow = only if allow is None else allow & only
+    seen = not state.repeats if wish.exclude_seen is None else wish.exclude_seen
+    n = histories.n_users
+    if not seen:
+        rows = np.unique(banned)
+        return Sequences(np.tile(rows, n), len(rows) * np.arange(n + 1)), allow, notes
+    lists = [np.union1d(banned, histories.events[at]) for at in range(n)]
+    sizes = np.array([len(rows) for rows in lists], np.int64)
+    flat = np.concatenate([np.zeros(0, np.int32), *lists]).astype(np.int32)
+    return Sequences(flat, offsets_of(sizes)), allow, notes
+
+
+def _rows(state: State, ids: Sequence[Id], what: str) -> tuple[Rows, list[str]]:
+    """Rows of the ids that are known, and a note on those that are not."""
+    rows = state.log.interactions.items.rows(ids)
+    lost = [id for id, row in zip(ids, rows, strict=True) if row < 0]
+    note = f"{len(lost)} of {len(rows)} {what} items are unknown, first: {first(lost[:4])}"
+    return rows[rows >= 0], [note] if lost else []
+
+
+def _reranked(
+    state: State,
+    histories: Interactions,
+    wish: Wish,
+    exclude: Sequences,
+    allow: Mask | None,
+) -> TopK:
+    """Lists chosen from a pool, which grows until they are full or nothing is left to choose."""
+    n_items = state.log.interactions.n_items
+    k, pool = clipped(wish.k, n_items), clipped(POOL * wish.k, n_items)
+    found = empty_top(histories.n_users, k)
+    left = np.arange(histories.n_users)
+    while len(left):
+        top = state.ranker.top_k(
+            histories.take_users(left), pool, exclude=exclude.take(left), allow=allow
+        )
+        full = np.zeros(len(left), np.bool_)
+        for at, one in enumerate(left):
+            rows = top.rows[at][top.rows[at] >= 0]
+            chosen = _pool(state, rows, top.scores[at, : len(rows)], wish).chosen(k, wish.diversity)
+            found.rows[one, : len(chosen)] = rows[chosen]
+            found.scores[one, : len(chosen)] = top.scores[at][chosen]
+            full[at] = len(chosen) == k or len(rows) < pool or pool == n_items
+        left, pool = left[~full], min(WIDER * pool, n_items)
+    return found
+
+
+def _pool(state: State, rows: Rows, scores: Vectors, wish: Wish) -> Pool:
+    vectors = state.directions[rows] if wish.diversity else None
+    kinds = [state.columns.of(name, rows) for name in wish.cap]
+    return Pool(scores, vectors, kinds, list(wish.cap.values()))
+
+
+def _placed(state: State, histories: Interactions) -> Mask:
+    if isinstance(state.ranker, WithFallback):
+        return state.ranker.places(histories)
+    return np.ones(histories.n_users, np.bool_)
+
+
+def _reason(placed: bool, unknown: str | None) -> str:
+    if unknown is None and placed:
+        return "model"
+    return f"{unknown or 'the history has no item that the model knows'}: popular items"
+
+
+def _with_reasons(
+    state: State, history: Interactions, rows: Rows, made: Recommendations, most: int
+) -> Recommendations:
+    """The same list, each item with what of the history carries its score."""
+    rows = rows[rows >= 0]
+    scores = np.array([one.score for one in made], np.float32)
+    found = reasons(state.plain, history, rows, scores, most)
+    items = []
+    for one, why in zip(made, found, strict=True):
+        ids, titles = _named(state, np.array([row for row, _ in why], np.int32))
+        shares = [share for _, share in why]
+        because = tuple(Because(*each) for each in zip(ids, shares, titles, strict=True))
+        items.append(replace(one, because=because))
+    return replace(made, items=tuple(items))
+
+
+def _named(state: State, rows: Rows) -> tuple[list[Id], list[str | None]]:
+    """Ids and titles, [len(rows)] each."""
+    about = state.log.items
+    titles = [None] * len(rows) if about is None else about.titles(rows)
+    named = [None if title is None else str(title) for title in titles]
+    return state.log.interactions.items.take(rows).to_pylist(), named

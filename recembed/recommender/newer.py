@@ -1,0 +1,83 @@
+"""Events that are newer than a run: its histories go on with them, its model stays."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recembed.arrays import offsets_of
+from recembed.data.catalogue import Catalogue
+from recembed.data.columns import Columns
+from recembed.data.files import Source
+from recembed.data.interactions import Interactions
+from recembed.data.log import Log
+from recembed.data.read import read_log
+from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
+from recembed.errors import DataError
+
+
+def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, str | None]:
+    """A log with the events of `source` after its own, and what was left out of them.
+
+    columns: the columns by role, as the run's own log was read. Users may be new; events of items
+    that the log lacks are left out, and so are those that it has already (user, item and time).
+
+    Raises: DataError if source cannot be read, or lacks times or groups that the log has.
+    """
+    newer = read_log(source, columns=Columns(**columns)).interactions
+    events = log.interactions
+    for name in ("time", "group"):
+        if name in events.columns() and name not in newer.columns():
+            raise DataError(f"the newer events have no {name}, which those of the run have")
+    known = replace(newer, items=_as(newer.items, events.items)).with_items(events.items)
+    unknown = len(newer) - len(known)
+    merged = _merged(events, known)
+    about = log.users
+    if about is not None and merged.users is not about.ids:
+        about = Catalogue.align(merged.users, about.ids, about.table, about.title)
+    note = f"{unknown} of {len(newer)} newer events are of items that the run lacks"
+    return Log(merged, log.items, about), note if unknown else None
+
+
+def _as(ids: Vocabulary, like: Vocabulary) -> Vocabulary:
+    """Whole numbers as text, where text is what the run has: today's ids may all look like them."""
+    return Vocabulary(ids.ids.cast(like.ids.type), ids.name) if ids.is_int else ids
+
+
+def _merged(old: Interactions, new: Interactions) -> Interactions:
+    """By user, then by time, then old before new."""
+    theirs = _as(new.users, old.users)
+    users = old.users.extend(theirs.ids)
+    owners = old.events.owners(), users.rows(theirs.ids)[new.events.owners()]
+    if old.time is not None and new.time is not None and len(new):
+        recent = old.time >= new.time.min()
+        have = _packed(owners[0][recent], old.rows[recent], old.time[recent])
+        fresh = ~np.isin(_packed(owners[1], new.rows, new.time), have)
+        new, owners = new.keep(fresh), (owners[0], owners[1][fresh])
+    owner, rows = np.concatenate(owners), np.concatenate([old.rows, new.rows])
+    columns = {name: _with(name, column, new) for name, column in old.columns().items()}
+    order = np.lexsort([columns.get("time", owner), owner])
+    events = Sequences(rows[order], offsets_of(np.bincount(owner, minlength=len(users))))
+    moved: dict[str, Any] = {name: column[order] for name, column in columns.items()}
+    return replace(old, users=users, events=events, **moved)
+
+
+def _packed(*keys: NDArray[Any]) -> NDArray[np.void]:
+    """Values that are equal where all keys are."""
+    packed = np.empty(len(keys[0]), [(f"key{at}", np.int64) for at in range(len(keys))])
+    for name, key in zip(packed.dtype.names or (), keys, strict=True):
+        packed[name] = key
+    return packed
+
+
+def _with(name: str, column: NDArray[Any], new: Interactions) -> NDArray[Any]:
+    """A column of the old events with that of the new ones after it."""
+    more = new.columns().get(name)
+    if more is None:  # weights count 1 where nothing is said, and parts are of the run's own log
+        more = np.ones(len(new), column.dtype)
+    elif name == "group":
+        more = more + column.max(initial=-1) + 1
+    return np.concatenate([column, more.astype(column.dtype)])

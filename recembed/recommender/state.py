@@ -1,0 +1,101 @@
+"""All that answers need of a run, loaded once and never changed: many threads may read it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from recembed.arrays import Vectors, unit
+from recembed.data.files import Source
+from recembed.data.log import Log
+from recembed.errors import DataError, RunError
+from recembed.models.ranker import WithFallback
+from recembed.models.stored import IndexKind, has_vectors, ranker_of
+from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
+from recembed.recommender.columns import Columns
+from recembed.recommender.newer import joined
+from recembed.recommender.similar import Near, near
+from recembed.run.folder import Run
+from recembed.run.log import load_log
+
+TRIES = 3  # times that a run may be written anew while it is read
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """log: all events of the run, the held-out ones too, and newer ones. repeats: whether items of
+    a history may come back. identity: of the run that this was read from.
+    """
+
+    log: Log
+    ranker: Ranker
+    model: Fitted
+    repeats: bool
+    machine: Machine = THIS_MACHINE
+    identity: str = ""
+    note: str | None = None
+
+    @classmethod
+    def load(
+        cls,
+        run: str | Path,
+        *,
+        index: IndexKind | None = None,
+        min_recall: float | None = None,
+        history: Source | None = None,
+        machine: Machine = THIS_MACHINE,
+    ) -> "State":
+        """From a run folder, or a link to one; see Recommender.load."""
+        for tries in range(TRIES):
+            folder = Path(run).resolve()  # a link that moves meanwhile does not mix two runs
+            opened = Run.open(folder, verify=False)  # only what is read is checked byte by byte
+            try:
+                return cls._of(opened, index, min_recall, history, machine)
+            except RunError:
+                gone = Run.open(run, verify=False).identity != opened.identity
+                if not gone or tries == TRIES - 1:
+                    raise
+        raise AssertionError("a try returns or raises")
+
+    @classmethod
+    def _of(
+        cls,
+        opened: Run,
+        index: IndexKind | None,
+        min_recall: float | None,
+        history: Source | None,
+        machine: Machine,
+    ) -> "State":
+        log, part = load_log(opened)
+        ranker, model = ranker_of(
+            opened, index=index, min_recall=min_recall, machine=machine, loaded=(log, part)
+        )
+        note = None
+        if history is not None:
+            log, note = joined(log, history, opened.facts.get("read", {}).get("columns", {}))
+        repeats = bool(opened.facts.get("repeats", False))
+        return cls(log, ranker, model, repeats, machine, opened.identity, note)
+
+    @cached_property
+    def near(self) -> Near:
+        """What is near an item. Raises: DataError if the model compares no items."""
+        return near(self.model, self.machine)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The item table's columns."""
+        return Columns(self.log.items, self.log.interactions.n_items)
+
+    @cached_property
+    def directions(self) -> Vectors:
+        """Item vectors of length 1, for how alike two items are, [n_items, dim].
+
+        Raises: DataError if the model has none.
+        """
+        if not has_vectors(self.model):
+            raise DataError("diversity needs item vectors: train item2vec, two-tower or als")
+        return unit(self.model.neighbours.vectors)
+
+    @property
+    def plain(self) -> Ranker:
+        """The ranker without its fallback to popular items."""
+        return self.ranker.ranker if isinstance(self.ranker, WithFallback) else self.ranker
