@@ -1,6 +1,7 @@
 """The model of a run, and the ranker that evaluation and serving share."""
 
 from collections.abc import Sequence
+from inspect import getattr_static
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 from recembed.data.log import Log
@@ -73,8 +74,9 @@ def rankers_of(
 
 
 def has_vectors(model: Fitted) -> TypeGuard[VectorModel]:
-    """Whether a model is a vector model."""
-    return isinstance(model, VectorModel)
+    """Whether a model is a vector model; its vectors are not made for that."""
+    parts = ("items", "neighbours", "users")
+    return all(getattr_static(model, part, None) is not None for part in parts)
 
 
 def exact_ranker(model: Fitted, machine: Machine = THIS_MACHINE) -> Ranker:

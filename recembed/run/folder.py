@@ -1,19 +1,23 @@
 """A run on disk: read with every byte checked, written so that a kill leaves the old or the new."""
 
 import json
-from collections.abc import Collection, Iterator
+import math
+import os
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors import SafetensorError, safe_open
 
 from recembed.errors import RunError
-from recembed.run.manifest import Entry, Manifest, sha256_of
+from recembed.run.checked import found_sha256
+from recembed.run.manifest import Entry, Manifest
 from recembed.run.writer import Writer, writing
 
 __all__ = ["Run", "Writer", "writing"]
@@ -40,11 +44,22 @@ class Run:
         Raises: RunError if it is no run, of another format, or a file is missing or was changed.
         """
         run = cls(Path(path), Manifest.read(Path(path)))
-        look = run.path if verify else run._sized
-        for name in run._files:
-            if name not in without:
-                look(name)
+        names = [name for name in run._files if name not in without]
+        for name in names:
+            run._sized(name)
+        if verify:
+            run.check(names)
         return run
+
+    def check(self, names: Iterable[str]) -> None:
+        """Check the content of these files, several at once: hashing lets go of the GIL.
+
+        Raises: RunError if one is missing or was changed.
+        """
+        order = sorted(names, key=lambda name: -self._files[name].bytes)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for _ in threads.map(self.path, order):
+                pass
 
     def has(self, name: str) -> bool:
         """Whether the run has a file of this name."""
@@ -59,20 +74,19 @@ class Run:
         if name not in self._checked:
             entry = self._files[name]
             with self._readable(entry):
-                found = sha256_of(path)
+                found = found_sha256(path)
             if found != entry.sha256:
                 raise self._damaged(name, "was edited: its sha256 differs")
             self._checked.add(name)
         return path
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
-        """Named arrays."""
+        """Named arrays, mapped into memory: they can only be read."""
         path = self.path(name)
         try:
-            arrays: dict[str, NDArray[Any]] = load_file(path)
-        except (SafetensorError, OSError) as error:
+            return _mapped(path)
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise self._damaged(name, f"is no safetensors file: {_line(error)}") from error
-        return arrays
 
     def table(self, name: str) -> pa.Table:
         """A table."""
@@ -127,6 +141,27 @@ class Run:
             f"{path} {how}; restore it from a copy, or make {name!r} again"
             " (if the run was just written anew, open it again)"
         )
+
+
+# as safetensors names them; its other types are none of NumPy
+KINDS = {"BOOL": "?", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
+KINDS |= {f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)}
+
+
+def _mapped(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a safetensors file, which lie in it one after another behind a header."""
+    found: dict[str, NDArray[Any]] = {}
+    with safe_open(path, "numpy") as file:  # it checks the header
+        content = np.asarray(np.memmap(path, np.uint8, "r"))
+        start = 8 + int(content[:8].view("<u8")[0])
+        for key in file.offset_keys():
+            part = file.get_slice(key)
+            kind, shape = np.dtype(KINDS[part.get_dtype()]), part.get_shape()
+            stop = start + math.prod(shape) * kind.itemsize
+            array = content[start:stop].view(kind).reshape(shape)
+            found[key] = array if array.flags.aligned else array.copy()
+            start = stop
+    return found
 
 
 def _line(error: Exception) -> str:

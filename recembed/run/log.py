@@ -89,7 +89,7 @@ def _joined(ids: Vocabulary, about: Catalogue | None) -> pa.Table:
 def _parted(
     table: pa.Table, name: str, about: dict[str, Any] | None
 ) -> tuple[Vocabulary, Catalogue | None]:
-    ids = Vocabulary(table.column(0), name)
+    ids = Vocabulary(table.column(0), name, distinct=True)  # they were one when they were stored
     if about is None:
         return ids, None
     return ids, Catalogue(ids, table.remove_column(0), about["title"])

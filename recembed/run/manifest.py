@@ -146,9 +146,3 @@ def _whole(file: Any, sha256: Any) -> bool:
         return False
     stored = STORED.fullmatch(file)
     return bool(stored and SHA256.fullmatch(sha256) and sha256.startswith(stored[1]))
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file's content, read in chunks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

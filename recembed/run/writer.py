@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from recembed.errors import RunError
+from recembed.run.checked import sha256_of
 from recembed.run.manifest import (
     EXTENSION,
     MANIFEST,
@@ -27,7 +28,6 @@ from recembed.run.manifest import (
     Manifest,
     dump_json,
     json_of,
-    sha256_of,
 )
 
 LOCK = ".lock"

@@ -19,6 +19,7 @@ from recembed.protocols import TopK
 from recembed.search.select import Places
 
 SCRATCH = 1 << 26  # bytes of a temporary copy of vectors
+CACHED = 1 << 20  # bytes of one that stays in the cache
 LANES = 8  # partial sums of a true score
 
 
@@ -116,7 +117,7 @@ class Candidates:
 def lengths(vectors: Vectors) -> NDArray[np.float64]:
     """Euclidean norm of each vector, [n]; in float64, whose range no float32 square leaves."""
     norms = np.empty(len(vectors))
-    for block in blocks(len(vectors), 8 * vectors.shape[1], SCRATCH):
+    for block in blocks(len(vectors), 8 * vectors.shape[1], CACHED):
         norms[block] = np.sqrt(np.square(vectors[block], dtype=np.float64).sum(axis=1))
     return norms
 

@@ -305,7 +305,8 @@ def test_a_damaged_index_can_be_written_again(run):
 
 def test_content_is_hashed_once_for_each_opened_run(run, monkeypatch):
     opened = Run.open(run)
-    monkeypatch.setattr("recembed.run.folder.sha256_of", lambda path: pytest.fail("hashed twice"))
+    hashing = "recembed.run.folder.found_sha256"
+    monkeypatch.setattr(hashing, lambda path: pytest.fail("hashed twice"))
     opened.arrays("model")
     opened.path("index")
 
