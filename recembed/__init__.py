@@ -19,6 +19,7 @@ _PLACES = {
     "recommend": "recembed.pipeline.recommend",
     "similar": "recembed.pipeline.recommend",
     "export": "recembed.pipeline.export",
+    "serve": "recembed.pipeline.serve",
     "train_words": "recembed.pipeline.words",
     "evaluate_words": "recembed.pipeline.words",
     "nearest_words": "recembed.pipeline.words",

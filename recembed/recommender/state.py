@@ -9,13 +9,14 @@ from recembed.data.files import Source
 from recembed.data.log import Log
 from recembed.errors import DataError, RunError
 from recembed.models.ranker import WithFallback
-from recembed.models.stored import IndexKind, has_vectors, ranker_of
+from recembed.models.stored import has_vectors, ranker_of
 from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
 from recembed.recommender.columns import Columns
 from recembed.recommender.newer import joined
 from recembed.recommender.similar import Near, near
 from recembed.run.folder import Run
 from recembed.run.log import load_log
+from recembed.search.kinds import IndexKind
 
 TRIES = 3  # times that a run may be written anew while it is read
 
@@ -23,7 +24,7 @@ TRIES = 3  # times that a run may be written anew while it is read
 @dataclass(frozen=True, eq=False)
 class State:
     """log: all events of the run, the held-out ones too, and newer ones. repeats: whether items of
-    a history may come back. identity: of the run that this was read from.
+    a history may come back. identity, created: of the run that this was read from.
     """
 
     log: Log
@@ -32,6 +33,7 @@ class State:
     repeats: bool
     machine: Machine = THIS_MACHINE
     identity: str = ""
+    created: str = ""
     note: str | None = None
 
     @classmethod
@@ -73,7 +75,8 @@ class State:
         if history is not None:
             log, note = joined(log, history, opened.facts.get("read", {}).get("columns", {}))
         repeats = bool(opened.facts.get("repeats", False))
-        return cls(log, ranker, model, repeats, machine, opened.identity, note)
+        made = (opened.identity, opened.created)
+        return cls(log, ranker, model, repeats, machine, *made, note)
 
     @cached_property
     def near(self) -> Near:

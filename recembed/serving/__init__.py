@@ -1,0 +1,1 @@
+"""Answers over HTTP, from a run that may be replaced meanwhile; needs recembed[serve]."""

@@ -1,0 +1,118 @@
+"""The recommender that answers right now, and the watch over the run that it came from."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import numpy as np
+
+from recembed.errors import DataError
+from recembed.recommender import Recommender
+from recembed.run.manifest import Manifest
+from recembed.serving.limits import line
+from recembed.serving.meters import Meters
+
+LONGEST_WAIT = 60.0  # seconds: a run that was refused may have been repaired in place
+log = logging.getLogger(__name__)
+
+
+class Live:
+    """Takes up the run anew when a folder, or what a link points to, was replaced.
+
+    A run is warmed before it answers. One that cannot be read is refused: the old one stays, and
+    `trouble` says why.
+    """
+
+    def __init__(self, run: str | Path, load: Callable[[], Recommender], meters: Meters) -> None:
+        """Load and warm the run. Raises: as `load`."""
+        self._run, self._load, self.meters = Path(run), load, meters
+        self._reloading, self._called, self._ended = Lock(), Event(), False
+        self._failures, self._again = 0, 0.0
+        self._refused: str | None = None
+        self.trouble: str | None = None
+        self.recommender = self._warmed()
+
+    def look(self) -> None:
+        """Reload if another run is there; one that was refused is tried again ever more rarely."""
+        try:
+            there = Manifest.read(self._run).identity
+        except Exception as error:  # whatever lies there, the old run goes on
+            there = f"unreadable: {_told(error)}"
+        if there == self.recommender.state.identity:
+            self._well()
+        elif there != self._refused or time.monotonic() >= self._again:
+            self.reload(there)
+
+    def reload(self, there: str | None = None) -> bool:
+        """Load the run again, also an unchanged one (newer events); whether it answers now.
+
+        there: what `look` found, so that a refused run is known again.
+        """
+        with self._reloading:
+            try:
+                self.recommender = self._warmed()
+            except Exception as error:  # a bug in reading a broken run must not end the watch
+                self._fails(there, _told(error))
+                return False
+            self.meters.reloads.labels("ok").inc()
+            self._well()
+            log.info("serving run %s", self.recommender.state.identity[:12])
+            return True
+
+    def call(self) -> None:
+        """Have the watch reload at once; safe in a signal handler."""
+        self._called.set()
+
+    def watch(self, every: float) -> Callable[[], None]:
+        """Look every so many seconds, in a thread of its own; the function returned ends it."""
+        thread = Thread(target=self._watching, args=(every,), name="watch", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            self._ended = True
+            self._called.set()
+            thread.join()
+
+        return end
+
+    def _watching(self, every: float) -> None:
+        while True:
+            called = self._called.wait(every)
+            self._called.clear()
+            if self._ended:
+                return
+            if called:
+                self.reload()
+            else:
+                self.look()
+
+    def _warmed(self) -> Recommender:
+        """A recommender that has answered once: what is made on first use is made."""
+        made = self._load()
+        events, known = made.log.interactions, np.flatnonzero(made.ranker.known)
+        if events.n_users:
+            made.recommend(events.users.id(0))
+        with suppress(DataError):  # a model that compares no items
+            made.similar(events.items.id(int(known[0])) if len(known) else 0)
+        self.meters.serves(made.state)
+        return made
+
+    def _well(self) -> None:
+        self._refused, self._failures, self.trouble = None, 0, None
+        self.meters.degraded.set(0)
+
+    def _fails(self, there: str | None, why: str) -> None:
+        if why != self.trouble:
+            log.warning("the old run stays, the new one is refused: %s", why)
+        self._refused, self.trouble = there, why
+        self._failures += 1
+        self._again = time.monotonic() + min(2.0**self._failures, LONGEST_WAIT)
+        self.meters.reloads.labels("failed").inc()
+        self.meters.degraded.set(1)
+
+
+def _told(error: Exception) -> str:
+    return line(error) or type(error).__name__

@@ -1,0 +1,151 @@
+"""What a request says: as JSON, and as a query string that becomes the same."""
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from recembed.data.vocabulary import Id, Vocabulary
+from recembed.recommender.wish import MOST_REASONS, Value
+from recembed.serving.limits import Limits, Refused
+
+OneId: TypeAlias = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)] | StrictStr
+OneValue: TypeAlias = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)] | (
+    StrictStr | StrictFloat | StrictBool
+)
+Length: TypeAlias = Annotated[int, Field(ge=1, description="Length of the list.")]
+Whole: TypeAlias = Annotated[int, Field(ge=1)]
+Share: TypeAlias = Annotated[
+    float, Field(ge=0, le=1, description="0: by score alone; 1: by distance from what is listed.")
+]
+Reasons: TypeAlias = Annotated[
+    int, Field(ge=0, le=MOST_REASONS, description="How many items of the history explain an item.")
+]
+Seen: TypeAlias = Annotated[
+    bool | None,
+    Field(description="Leave out what the history has; null: as in the run's evaluation."),
+]
+
+
+class Strict(BaseModel):
+    """A typing error in a name is told, not passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Wished(Strict):
+    """The fields that Wish has."""
+
+    k: Length = 10
+    exclude_seen: Seen = None
+    allow: list[OneId] | None = Field(None, description="Only these items; null: all.")
+    exclude: list[OneId] = Field([], description="Never these items.")
+    where: dict[str, OneValue | list[OneValue]] = Field(
+        {}, description="Only items whose column has this value, or one of these."
+    )
+    diversity: Share = 0.0
+    cap: dict[str, Whole] = Field(
+        {}, description="At most so many items with the same value of a column."
+    )
+    because: Reasons = 0
+
+    def wish(self, limits: Limits) -> dict[str, Any]:
+        """Keywords of a Wish, within the limits."""
+        where: dict[str, list[Value]] = {
+            name: value if isinstance(value, list) else [value]
+            for name, value in self.where.items()
+        }
+        limits.check(self.k, allow=self.allow, exclude=self.exclude, where=where, cap=self.cap)
+        for name, values in where.items():
+            limits.check(self.k, **{f"where {name}": values})
+        return {
+            "k": self.k,
+            "exclude_seen": self.exclude_seen,
+            "allow": self.allow,
+            "exclude": self.exclude,
+            "where": where,
+            "diversity": self.diversity,
+            "cap": self.cap,
+            "because": self.because,
+        }
+
+
+class One(Wished):
+    """A user of the run (and what they hold now), or the history of somebody without a name."""
+
+    user: OneId | None = None
+    history: list[OneId] | None = Field(None, description="Items, oldest first.")
+    basket: list[OneId] = Field([], description="Items that the user holds right now.")
+
+
+class Many(Wished):
+    """Several users; each gets the list that they would get alone."""
+
+    users: list[OneId]
+    basket: list[OneId] = Field([], description="Items that each of them holds right now.")
+
+
+class Query(Strict):
+    """The same as a query string; lists by naming a parameter again."""
+
+    user: str | None = None
+    history: list[str] = Field([], description="Items, oldest first.")
+    basket: list[str] = Field([], description="Items that the user holds right now.")
+    k: Length = 10
+    exclude_seen: Seen = None
+    allow: list[str] = Field([], description="Only these items.")
+    exclude: list[str] = Field([], description="Never these items.")
+    where: list[str] = Field([], description="COLUMN=VALUE; one of the values of each column.")
+    diversity: Share = 0.0
+    cap: list[str] = Field([], description="COLUMN=N: at most N items with the same value.")
+    because: Reasons = 0
+
+    def one(self, users: Vocabulary, items: Vocabulary) -> One:
+        """Ids are read as what they are in the run: 42 is a number or a text there."""
+        ids = {name: [*map(items.parse, getattr(self, name))] for name in LISTS}
+        where: dict[str, Any] = {}
+        for name, value in map(_pair, self.where):
+            where.setdefault(name, []).append(value)
+        return One.model_construct(
+            user=None if self.user is None else users.parse(self.user),
+            history=ids["history"] or None,
+            basket=ids["basket"],
+            allow=ids["allow"] or None,
+            exclude=ids["exclude"],
+            where=where,
+            cap={name: _whole(name, value) for name, value in map(_pair, self.cap)},
+            k=self.k,
+            exclude_seen=self.exclude_seen,
+            diversity=self.diversity,
+            because=self.because,
+        )
+
+
+LISTS = ("history", "basket", "allow", "exclude")
+
+
+class SimilarQuery(Strict):
+    """An item of the run."""
+
+    item: str
+    k: Length = 10
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise Refused(422, "where and cap are COLUMN=VALUE")
+    return name, value
+
+
+def _whole(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1):
+        raise Refused(422, f"cap {name}: a whole number from 1 on is needed")
+    return int(text)
+
+
+def parsed(vocabulary: Vocabulary, text: str) -> Id:
+    """An id of a path or a query; refused with 404 if the run does not have it."""
+    id = vocabulary.parse(text)
+    if int(vocabulary.rows([id])[0]) < 0:
+        raise Refused(404, f"the run has no such {vocabulary.name}")
+    return id

@@ -1,0 +1,182 @@
+"""The routes: what is asked over HTTP, answered by the recommender of the moment."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+import recembed
+from recembed.errors import DataError
+from recembed.recommender import Recommendations, Recommender
+from recembed.serving import answers, questions
+from recembed.serving.guard import HEALTH, Guard
+from recembed.serving.limits import Limits, Refused, line
+from recembed.serving.live import Live
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": answers.Problem, "description": why}
+    for status, why in {
+        401: "No key, or another one.",
+        404: "The run does not have it.",
+        408: "The body took too long.",
+        413: "The body is too large.",
+        422: "The question makes no sense.",
+        503: "Too busy, or it took too long.",
+    }.items()
+}
+
+
+def app_of(live: Live, limits: Limits, key: str | None, pool: ThreadPoolExecutor) -> Guard:
+    """The whole application. pool: the threads that search."""
+    app = FastAPIOffline(
+        title="recembed",
+        version=recembed.__version__,
+        description="Recommendations from a run.",
+        redoc_url=None,
+        responses=REFUSALS,
+    )
+    for kind in (RequestValidationError, HTTPException, DataError, Refused, Exception):
+        app.add_exception_handler(kind, _refusal)
+    _add_lists(app, live, limits, pool)
+    _add_items(app, live, limits, pool)
+    _add_state(app, live)
+    if key is not None:
+        _name_key(app)
+    return Guard(app, limits, key, live.meters)
+
+
+def _add_lists(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecutor) -> None:
+    async def listed(answer: Callable[[Recommender], Any]) -> Response:
+        """Asked in a thread: a long question must not hold up the others."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(pool, answer, live.recommender)
+        return json(found)
+
+    @app.get("/recommend", response_model=answers.ListOut)
+    async def recommend(query: Annotated[questions.Query, Query()]) -> Response:
+        """The best items for a user, or for a history."""
+
+        def answer(recommender: Recommender) -> Recommendations:
+            log = recommender.log.interactions
+            return _one(recommender, query.one(log.users, log.items), limits)
+
+        return await listed(answer)
+
+    @app.post("/recommend", response_model=answers.ListOut)
+    async def recommend_one(one: questions.One) -> Response:
+        """The best items for a user, or for a history."""
+        return await listed(lambda recommender: _one(recommender, one, limits))
+
+    @app.post("/recommend_many", response_model=answers.ListsOut)
+    async def recommend_many(many: questions.Many) -> Response:
+        """The best items for each of several users."""
+        wish = many.wish(limits)
+        limits.check(1, users=many.users, basket=many.basket)
+        return await listed(
+            lambda recommender: {
+                "lists": recommender.recommend_many(many.users, basket=many.basket, **wish)
+            }
+        )
+
+
+def _one(recommender: Recommender, one: questions.One, limits: Limits) -> Recommendations:
+    wish = one.wish(limits)
+    limits.check(1, history=one.history, basket=one.basket)
+    if (one.user is None) == (one.history is None) or (one.basket and one.user is None):
+        raise Refused(422, "name a user (and what they hold), or the items of one history")
+    if one.user is not None:
+        return recommender.recommend(one.user, basket=one.basket, **wish)
+    return recommender.recommend_for(one.history or [], **wish)
+
+
+def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecutor) -> None:
+    @app.get("/similar", response_model=answers.ListOut)
+    async def similar(query: Annotated[questions.SimilarQuery, Query()]) -> Response:
+        """Items like an item."""
+        limits.check(query.k)
+        recommender = live.recommender
+        item = questions.parsed(recommender.log.interactions.items, query.item)
+        loop = asyncio.get_running_loop()
+        return json(await loop.run_in_executor(pool, recommender.similar, item, query.k))
+
+    @app.get("/items/{id:path}", response_model=answers.About)
+    async def about(id: Annotated[str, Path(description="An item's id.")]) -> Response:
+        """What the run knows of an item."""
+        recommender = live.recommender
+        item = questions.parsed(recommender.log.interactions.items, id)
+        row = int(recommender.log.interactions.items.rows([item])[0])
+        table = recommender.log.items
+        columns = {} if table is None else table.table.slice(row, 1).to_pylist()[0]
+        title = None if table is None else table.titles(np.array([row], np.int32))[0]
+        trained = bool(recommender.ranker.known[row])
+        told = {"item": item, "title": title, "trained": trained, "columns": columns}
+        return json(told)
+
+
+def _add_state(app: FastAPI, live: Live) -> None:
+    @app.get(HEALTH[0], response_model=answers.Alive)
+    async def alive() -> Response:
+        """Whether the process answers; needs no key."""
+        return json({"status": "alive"})
+
+    @app.get(HEALTH[1], response_model=answers.Ready)
+    async def ready() -> Response:
+        """Which run answers, and whether a newer one was refused; needs no key."""
+        state, trouble = live.recommender.state, live.trouble
+        return json(
+            {
+                "status": "ready" if trouble is None else "degraded",
+                "identity": state.identity,
+                "created": state.created,
+                "reason": trouble,
+            }
+        )
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Counts and times for Prometheus."""
+        return Response(generate_latest(live.meters.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def json(value: Any) -> Response:
+    """Dataclasses, numbers and texts as JSON; what JSON lacks (dates, bytes) as text."""
+    return Response(orjson.dumps(value, default=str), media_type="application/json")
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        status, why = 422, "; ".join(map(_wrong, error.errors()[:3]))
+    elif isinstance(error, HTTPException):
+        status, why = error.status_code, str(error.detail)
+    elif isinstance(error, Refused):
+        status, why = error.status, str(error)
+    elif isinstance(error, DataError):
+        status, why = 422, str(error)
+    else:
+        raise error
+    made = json({"detail": line(why)})
+    made.status_code = status
+    return made
+
+
+def _wrong(error: dict[str, Any]) -> str:
+    """One finding of the types: where, and what; not what was sent."""
+    where = ".".join(str(part) for part in error["loc"] if part != "body")
+    return f"{where}: {error['msg']}"
+
+
+def _name_key(app: FastAPI) -> None:
+    """Say in the document that a key is needed, and where it is not."""
+    document = app.openapi()  # kept by the application
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"key": []}]
+    for path in HEALTH:
+        document["paths"][path]["get"]["security"] = []
