@@ -13,7 +13,9 @@ import click
 
 import recembed
 from recembed.cli_datasets import datasets
+from recembed.cli_forget import forget
 from recembed.cli_measure import backtest, compare, evaluate, tune
+from recembed.cli_serve import serve
 from recembed.cli_text import text
 from recembed.errors import Interrupted, RecembedError
 from recembed.options import (
@@ -91,12 +93,19 @@ def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **
 
 @cli.command()
 @run
-@choice("--kind", "annoy|exact", "annoy", "exact removes the Annoy index.")
+@choice(
+    "--kind",
+    "auto|exact|annoy|hnsw|ivf",
+    "auto",
+    "auto is what suits so many items; exact removes the index.",
+)
 @click.option(
     "--target-recall", default=0.95, show_default=True, help="Recall against exact to reach."
 )
 @click.option("--k", "-k", default=10, show_default=True, help="Length of the audited lists.")
-@click.option("--trees", default=50, show_default=True, help="Annoy's trees.")
+@click.option(
+    "--size", type=int, default=None, help="Annoy's trees, HNSW's links, IVF's lists [some tried]."
+)
 @seed
 @click.option(
     "--threads", default=1, show_default=True, help="Build threads; only 1 is reproducible."
@@ -117,19 +126,60 @@ def index(**options: Any) -> None:
 @click.option(
     "--basket", multiple=True, help="An item id that the users hold now; may be given again."
 )
+@click.option("--all-users", is_flag=True, help="Everybody's lists, into a Parquet file (--out).")
+@click.option("--out", type=click.Path(), default=None, help="The file of --all-users.")
+@click.option("--shard", default=None, help="2/8: only every 8th user, from the 2nd on.")
 @number
 @seen
 @click.option("--allow", multiple=True, help="Recommend only this item; may be given again.")
 @click.option("--exclude", multiple=True, help="Never recommend this item; may be given again.")
-@choice("--index", "exact|annoy", None, "[the run's]")
-def recommend(run: str, **options: Any) -> None:
-    """Recommend items of RUN for users, or for a history; one JSON line each."""
-    users, items = _vocabularies(run)
-    options["user"] = [users.parse(text) for text in options["user"]]
-    for name in ("history", "basket", "allow", "exclude"):
-        options[name] = [items.parse(text) for text in options[name]]
+@click.option("--where", type=PAIR, multiple=True, help="COLUMN=VALUE: only items that have it.")
+@click.option(
+    "--diversity", default=0.0, show_default=True, help="0 is by score, 1 by unlikeness alone."
+)
+@click.option("--cap", type=PAIR, multiple=True, help="COLUMN=N: at most N items with one value.")
+@click.option(
+    "--because", default=0, show_default=True, help="Items of the history to name as reasons."
+)
+@click.option(
+    "--history-log", "newer", type=click.Path(), default=None, help="A log of newer events."
+)
+@choice("--index", "exact|annoy|hnsw|ivf", None, "[the run's]")
+@threads
+@quiet
+def recommend(
+    run: str, where: Iterable[tuple[str, str]], cap: Iterable[tuple[str, str]], **options: Any
+) -> None:
+    """Recommend items of RUN for users, or for a history; one JSON line each.
+
+    With --all-users for everybody, into a file; a call that was cut off goes on where it was when
+    it is made again.
+    """
+    named = ("user", "history", "basket", "allow", "exclude")
+    if any(options[name] for name in named):
+        users, items = _vocabularies(run)
+        for name in named:
+            ids = users if name == "user" else items
+            options[name] = [ids.parse(text) for text in options[name]]
     options["allow"] = options["allow"] or None
-    _lines(options["user"] or [None], recembed.recommend(run, **options), "user")
+    answers = recembed.recommend(run, where=_gathered(where), cap=_counts(cap), **options)
+    if not options["all_users"]:
+        _lines(options["user"] or [None], answers, "user")
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """All the values of a name."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _counts(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
+    for name, value in pairs:
+        if not value.isdecimal():
+            raise click.BadParameter(f"{name}={value}: a number of items is needed")
+    return {name: int(value) for name, value in pairs}
 
 
 @cli.command()
@@ -170,10 +220,10 @@ def _lines(asked: Iterable[Any], answers: Iterable[Any], name: str) -> None:
     "--form",
     "parquet|word2vec|word2vec-binary|index",
     "parquet",
-    "word2vec is what gensim reads; index is Annoy's own file.",
+    "word2vec is what gensim reads; index is the own file of Annoy or FAISS.",
 )
 def export(**options: Any) -> None:
-    """Write the vectors of RUN, or its Annoy index, for other tools."""
+    """Write the vectors of RUN, or its index, for other tools."""
     click.echo(f"{recembed.export(**options)} vectors -> {options['out']}")
 
 
@@ -196,7 +246,7 @@ def models(name: str | None) -> None:
         click.echo(line)
 
 
-for command in (tune, evaluate, compare, backtest, text):
+for command in (tune, evaluate, compare, backtest, forget, text, serve):
     cli.add_command(command)
 cli.add_command(datasets)
 

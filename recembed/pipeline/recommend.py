@@ -1,14 +1,20 @@
 """Ask a run: what to recommend, and what is similar."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from recembed.data.files import Source
 from recembed.data.vocabulary import Id
-from recembed.errors import DataError
-from recembed.recommender import Recommendations, Recommender
+from recembed.errors import DataError, many
+from recembed.pipeline.batch import Batch, Shard
+from recembed.pipeline.export import check_target
+from recembed.pipeline.train import machine_of
+from recembed.progress import Progress
+from recembed.recommender import Recommendations, Recommender, Wish
+from recembed.search.kinds import IndexKind
 
 
 def recommend(
@@ -17,34 +23,64 @@ def recommend(
     user: Iterable[Id] = (),
     history: Iterable[Id] = (),
     basket: Iterable[Id] = (),
+    all_users: bool = False,
+    out: str | Path | None = None,
+    shard: str | None = None,
     k: int = 10,
     seen: Literal["auto", "allow", "exclude"] = "auto",
     allow: Iterable[Id] | None = None,
     exclude: Iterable[Id] = (),
-    index: Literal["exact", "annoy"] | None = None,
+    where: Mapping[str, Any] | None = None,
+    diversity: float = 0.0,
+    cap: Mapping[str, int] | None = None,
+    because: int = 0,
+    newer: Source | None = None,
+    index: IndexKind | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
 ) -> list[Recommendations]:
     """The best k items for each user, or for somebody with this history of items, oldest first.
 
-    basket: what the users hold right now. seen: whether items of the history may come back; auto:
-    as in the run's evaluation. allow: only these items; None: all.
+    basket: what the users hold right now. all_users: everybody's lists go into the Parquet file
+    `out` instead, a row for each user and rank: user, rank, item, score, reason and, if it is asked
+    for, because; nothing is returned. A call that was cut off goes on where it was when it is made
+    again. shard: "2/8" is every 8th user from the 2nd on; all eight are all users. seen: whether
+    items of the history may come back; auto: as in the run's evaluation. allow: only these items;
+    None: all. where, diversity, cap, because: see Wish. newer: a log of events that the run lacks;
+    histories go on with them.
 
-    Raises: DataError if neither or both of user and history are given.
+    Raises: DataError if not exactly one of user, history and all_users is given.
     """
     users, items, held = _ids(user), _ids(history), _ids(basket)
-    if bool(users) == bool(items) or (items and held):
-        raise DataError("name users (and what they hold), or the items of one history, not both")
+    if (bool(users) + bool(items) + all_users) != 1 or (held and not users):
+        raise DataError(
+            "name users (and what they hold), or the items of one history, or ask for all users"
+        )
+    if all_users != (out is not None) or (shard is not None and not all_users):
+        raise DataError("all users are answered into a file (out), a shard of them as well")
     if seen not in ("auto", "allow", "exclude"):
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
-    recommender = Recommender.load(run, index=index)
-    filters = {
+    wish: dict[str, Any] = {
         "exclude_seen": None if seen == "auto" else seen == "exclude",
         "allow": None if allow is None else _ids(allow),
         "exclude": _ids(exclude),
+        "where": dict(where or {}),
+        "diversity": diversity,
+        "cap": dict(cap or {}),
+        "because": because,
     }
+    asked, part = Wish(k, **wish), Shard.parse(shard or "1/1")  # what is wrong is told first
+    if out is not None:
+        check_target(Path(out))
+    recommender = Recommender.load(run, index=index, history=newer, machine=machine_of(threads))
+    if out is not None:
+        progress = Progress("quiet" if quiet else "auto")
+        batch = Batch(recommender.state, asked, part, index, newer is not None)
+        progress.say(f"{many(batch.into(Path(out), progress), 'row')} -> {out}")
+        return []
     if items:
-        return [recommender.recommend_for(items, k, **filters)]
-    filters["basket"] = held
-    return [recommender.recommend(one, k, **filters) for one in users]  # type: ignore[arg-type]
+        return [recommender.recommend_for(items, k, **wish)]
+    return recommender.recommend_many(users, k, basket=held, **wish)
 
 
 def similar(run: str | Path, item: Iterable[Id], *, k: int = 10) -> list[Recommendations]:

@@ -1,11 +1,11 @@
 """From histories and a wish to lists of items."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recembed.arrays import Mask, Rows, Vectors, offsets_of
+from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Id
@@ -19,24 +19,42 @@ from recembed.recommender.wish import Wish
 from recembed.search.rerank import Pool
 from recembed.search.select import clipped, empty_top
 
+MODEL = "model"  # the reason of a list that the model made
 POOL, WIDER = 10, 4  # a reranked list is chosen from 10 k items, then from 4 times as many
 
 
-def answers(
-    state: State, histories: Interactions, wish: Wish, unknown: Sequence[str | None]
-) -> list[Recommendations]:
-    """The list of each history; unknown: who it is that nothing is known of."""
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """What is listed for histories. placed [n_users]: whether the model itself answered.
+
+    notes: on ids of the wish that are unknown.
+    """
+
+    top: TopK
+    placed: Mask
+    notes: list[str]
+
+
+def ranked(state: State, histories: Interactions, wish: Wish) -> Ranked:
+    """The list of each history."""
     exclude, allow, notes = _rules(state, histories, wish)
     if wish.reranked:
         top = _reranked(state, histories, wish, exclude, allow)
     else:
         top = state.ranker.top_k(histories, wish.k, exclude=exclude, allow=allow)
-    placed = _placed(state, histories)
-    made = []
+    return Ranked(top, _placed(state, histories), notes)
+
+
+def answers(
+    state: State, histories: Interactions, wish: Wish, unknown: Sequence[str | None]
+) -> list[Recommendations]:
+    """The list of each history with ids and titles; unknown: who it is that nothing is known of."""
+    found = ranked(state, histories, wish)
+    top, made = found.top, []
     for at, why in enumerate(unknown):
-        reason = _reason(bool(placed[at]), why)
-        made.append(listing(state, top.rows[at], top.scores[at], wish.k, reason, notes))
-        if wish.because and reason == "model":
+        reason = reason_of(bool(found.placed[at]), why)
+        made.append(listing(state, top.rows[at], top.scores[at], wish.k, reason, found.notes))
+        if wish.because and reason == MODEL:
             history = histories.take_users(np.array([at]))
             made[-1] = _with_reasons(state, history, top.rows[at], made[-1], wish.because)
     return made
@@ -70,14 +88,14 @@ def _rules(
         only[rows] = True
         allow = only if allow is None else allow & only
     seen = not state.repeats if wish.exclude_seen is None else wish.exclude_seen
-    n = histories.n_users
+    n, each = histories.n_users, len(banned)
     if not seen:
-        rows = np.unique(banned)
-        return Sequences(np.tile(rows, n), len(rows) * np.arange(n + 1)), allow, notes
-    lists = [np.union1d(banned, histories.events[at]) for at in range(n)]
-    sizes = np.array([len(rows) for rows in lists], np.int64)
-    flat = np.concatenate([np.zeros(0, np.int32), *lists]).astype(np.int32)
-    return Sequences(flat, offsets_of(sizes)), allow, notes
+        return Sequences(np.tile(banned, n), each * np.arange(n + 1)), allow, notes
+    if not each:
+        return histories.events, allow, notes
+    old = histories.events.offsets
+    rows = np.insert(histories.rows, np.repeat(old[1:], each), np.tile(banned, n))
+    return Sequences(rows, old + each * np.arange(n + 1)), allow, notes
 
 
 def _rows(state: State, ids: Sequence[Id], what: str) -> tuple[Rows, list[str]]:
@@ -127,9 +145,10 @@ def _placed(state: State, histories: Interactions) -> Mask:
     return np.ones(histories.n_users, np.bool_)
 
 
-def _reason(placed: bool, unknown: str | None) -> str:
+def reason_of(placed: bool, unknown: str | None = None) -> str:
+    """Why a list is what it is."""
     if unknown is None and placed:
-        return "model"
+        return MODEL
     return f"{unknown or 'the history has no item that the model knows'}: popular items"
 
 
