@@ -120,7 +120,7 @@ def split(
             _check(part[left], rest, rule, name)
             told |= {prefix + what: count for what, count in found.told.items()}
             moments |= {f"{name}_{what}": moment for what, moment in found.moments.items()}
-    counts = _counts(events, part, valid_rule is not None) | told
+    counts = counts_of_parts(events, part, valid_rule is not None) | told
     return Split(log, part, test_rule, valid_rule, seed, counts, moments)
 
 
@@ -144,7 +144,9 @@ def _check(part: NDArray[np.uint8], events: Interactions, rule: Rule, name: str)
     )
 
 
-def _counts(events: Interactions, part: NDArray[np.uint8], with_valid: bool) -> dict[str, int]:
+def counts_of_parts(
+    events: Interactions, part: NDArray[np.uint8], with_valid: bool
+) -> dict[str, int]:
     """Events, users and items of each part, and what is cold in the held-out ones."""
     owner, counts = events.events.owners(), dict[str, int]()
     users_before, items_before = np.zeros(events.n_users, bool), np.zeros(events.n_items, bool)

@@ -38,6 +38,11 @@ class People:
         found[rows >= 0] = self.vectors[rows[rows >= 0]]
         return found
 
+    def without(self, users: Vocabulary) -> "People":
+        """All but these users."""
+        there = np.flatnonzero(users.rows(self.ids.ids) < 0)
+        return People(self.ids.select(there), self.vectors[there])
+
     def arrays(self) -> Arrays:
         """As numbers: text as its UTF-8 bytes, one id after another."""
         if self.ids.is_int:

@@ -1,14 +1,14 @@
 """What a trained two-tower model is in a run: a table of items and a user tower, without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Vectors, unit
+from recembed.arrays import Rows, Vectors, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
@@ -29,7 +29,9 @@ class TowerModel:
 
     bias [n_items]: added to the scores. people: users with a vector of their own. reach: newest
     events that are read, None: all. score: as it was trained: for "cosine", all vectors that come
-    out have length 1, so that their dot product is the same. training: how it went.
+    out have length 1, so that their dot product is the same. training: how it went. content: what
+    was learned of columns of the item table: its maps `sparse` and `dense`, and, uint8 [n_items],
+    which items it was learned from, `trained`; nothing where there were none.
     """
 
     table: Embeddings
@@ -39,6 +41,7 @@ class TowerModel:
     reach: int | None
     score: Literal["dot", "cosine"]
     training: Training | None = None
+    content: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
     def items(self) -> Embeddings:
@@ -83,7 +86,7 @@ class TowerModel:
             found["bias"] = self.bias
         if self.people is not None:
             found |= _under("users", self.people.arrays())
-        return found
+        return found | _under("content", self.content)
 
     @classmethod
     def restore(
@@ -104,7 +107,18 @@ class TowerModel:
             People.restore(users) if users else None,
             reach,
             score,
+            content=_part("content", arrays),
         )
+
+
+def without_users(arrays: Mapping[str, NDArray[Any]], users: Vocabulary, rows: Rows) -> Arrays:
+    """The arrays of a model without the vectors of their own that these users have in it."""
+    own = _part("users", arrays)
+    if not own:
+        return dict(arrays)
+    rest = {name: array for name, array in arrays.items() if not name.startswith("users.")}
+    people = People.restore(own).without(Vocabulary(users.take(rows), "user"))
+    return rest | _under("users", people.arrays())
 
 
 def _newest(histories: Interactions, reach: int | None) -> Interactions:

@@ -65,6 +65,11 @@ class Run:
         """Whether the run has a file of this name."""
         return name in self._files
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """Where each file lies, by its name; unchecked."""
+        return {name: self.folder / entry.file for name, entry in self._files.items()}
+
     def path(self, name: str) -> Path:
         """Where a file lies; its size and sha256 were checked.
 
