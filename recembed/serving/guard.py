@@ -47,7 +47,7 @@ class Guard:
             await said.refuse(500, "an error of the server; its log says where")
         finally:
             self.running -= 1
-            route = getattr(scope.get("route"), "path", "other")
+            route = getattr(scope.get("route"), "path_format", "other")
             self.meters.answered(route, said.status, time.perf_counter() - begin)
 
     async def _answer(self, scope: Message, receive: Receive, said: "Said") -> None:

@@ -1,17 +1,17 @@
 """What a request says: as JSON, and as a query string that becomes the same."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
 
 from recembed.data.vocabulary import Id, Vocabulary
 from recembed.recommender.wish import MOST_REASONS, Value
 from recembed.serving.limits import Limits, Refused
 
-OneId: TypeAlias = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)] | StrictStr
-OneValue: TypeAlias = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)] | (
-    StrictStr | StrictFloat | StrictBool
-)
+OneId: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str
+OneValue: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str | float | bool
 Length: TypeAlias = Annotated[int, Field(ge=1, description="Length of the list.")]
 Whole: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[
@@ -32,7 +32,29 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Wished(Strict):
+class Told(Strict):
+    """What a body says."""
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """Read and checked: numbers are no texts, and texts are Unicode.
+
+        Raises: RequestValidationError, as FastAPI does, whose own reader takes half a character
+        for text and falls over deep nesting.
+        """
+        try:
+            return cls.model_validate_json(body, strict=True)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_input=False)) from error
+
+    @classmethod
+    def document(cls) -> dict[str, Any]:
+        """The same in the API's document."""
+        content = {"application/json": {"schema": cls.model_json_schema()}}
+        return {"requestBody": {"required": True, "content": content}}
+
+
+class Wished(Told):
     """The fields that Wish has."""
 
     k: Length = 10
@@ -84,8 +106,41 @@ class Many(Wished):
     basket: list[OneId] = Field([], description="Items that each of them holds right now.")
 
 
-class Query(Strict):
-    """The same as a query string; lists by naming a parameter again."""
+class Asked(Strict):
+    """What a query string says; lists by naming a parameter again."""
+
+    @classmethod
+    def of(cls, query: QueryParams) -> Self:
+        """Read and checked; FastAPI's own way takes five times as long.
+
+        Raises: RequestValidationError, as FastAPI does.
+        """
+        lists = {name for name, field in cls.model_fields.items() if field.annotation == list[str]}
+        values = {name: query.getlist(name) if name in lists else query[name] for name in {**query}}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_input=False)) from error
+
+    @classmethod
+    def document(cls) -> dict[str, Any]:
+        """The same in the API's document."""
+        schema = cls.model_json_schema()
+        return {
+            "parameters": [
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": name in schema.get("required", ()),
+                    "schema": field,
+                }
+                for name, field in schema["properties"].items()
+            ]
+        }
+
+
+class OneAsked(Asked):
+    """The same as `One`."""
 
     user: str | None = None
     history: list[str] = Field([], description="Items, oldest first.")
@@ -123,10 +178,17 @@ class Query(Strict):
 LISTS = ("history", "basket", "allow", "exclude")
 
 
-class SimilarQuery(Strict):
+class SimilarAsked(Asked):
     """An item of the run."""
 
     item: str
+    k: Length = 10
+
+
+class TextAsked(Asked):
+    """Words to search by."""
+
+    text: str
     k: Length = 10
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import orjson
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -60,9 +60,14 @@ def _add_lists(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         found = await loop.run_in_executor(pool, answer, live.recommender)
         return json(found)
 
-    @app.get("/recommend", response_model=answers.ListOut)
-    async def recommend(query: Annotated[questions.Query, Query()]) -> Response:
+    @app.get(
+        "/recommend",
+        response_model=answers.ListOut,
+        openapi_extra=questions.OneAsked.document(),
+    )
+    async def recommend(request: Request) -> Response:
         """The best items for a user, or for a history."""
+        query = questions.OneAsked.of(request.query_params)
 
         def answer(recommender: Recommender) -> Recommendations:
             log = recommender.log.interactions
@@ -70,14 +75,18 @@ def _add_lists(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
 
         return await listed(answer)
 
-    @app.post("/recommend", response_model=answers.ListOut)
-    async def recommend_one(one: questions.One) -> Response:
+    @app.post("/recommend", response_model=answers.ListOut, openapi_extra=questions.One.document())
+    async def recommend_one(request: Request) -> Response:
         """The best items for a user, or for a history."""
+        one = questions.One.of(await request.body())
         return await listed(lambda recommender: _one(recommender, one, limits))
 
-    @app.post("/recommend_many", response_model=answers.ListsOut)
-    async def recommend_many(many: questions.Many) -> Response:
+    @app.post(
+        "/recommend_many", response_model=answers.ListsOut, openapi_extra=questions.Many.document()
+    )
+    async def recommend_many(request: Request) -> Response:
         """The best items for each of several users."""
+        many = questions.Many.of(await request.body())
         wish = many.wish(limits)
         limits.check(1, users=many.users, basket=many.basket)
         return await listed(
@@ -98,14 +107,27 @@ def _one(recommender: Recommender, one: questions.One, limits: Limits) -> Recomm
 
 
 def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecutor) -> None:
-    @app.get("/similar", response_model=answers.ListOut)
-    async def similar(query: Annotated[questions.SimilarQuery, Query()]) -> Response:
+    @app.get(
+        "/similar",
+        response_model=answers.ListOut,
+        openapi_extra=questions.SimilarAsked.document(),
+    )
+    async def similar(request: Request) -> Response:
         """Items like an item."""
+        query = questions.SimilarAsked.of(request.query_params)
         limits.check(query.k)
         recommender = live.recommender
         item = questions.parsed(recommender.log.interactions.items, query.item)
         loop = asyncio.get_running_loop()
         return json(await loop.run_in_executor(pool, recommender.similar, item, query.k))
+
+    @app.get(
+        "/search", response_model=answers.ListOut, openapi_extra=questions.TextAsked.document()
+    )
+    async def search(request: Request) -> Response:
+        """Items that a text asks for."""
+        limits.check(questions.TextAsked.of(request.query_params).k)
+        raise Refused(404, "the run has no text search")
 
     @app.get("/items/{id:path}", response_model=answers.About)
     async def about(id: Annotated[str, Path(description="An item's id.")]) -> Response:
