@@ -37,11 +37,13 @@ class Live:
 
     def look(self) -> None:
         """Reload if another run is there; one that was refused is tried again ever more rarely."""
+        folder = self._run.resolve()
         try:
-            there = Manifest.read(self._run).identity
+            identity = Manifest.read(folder).identity
         except Exception as error:  # whatever lies there, the old run goes on
-            there = f"unreadable: {_told(error)}"
-        if there == self.recommender.state.identity:
+            identity = f"none: {_told(error)}"
+        there = f"{folder} {identity}"  # a whole copy of a refused run is another one
+        if identity == self.recommender.state.identity:
             self._well()
         elif there != self._refused or time.monotonic() >= self._again:
             self.reload(there)

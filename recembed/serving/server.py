@@ -83,10 +83,18 @@ def run(live: Live, limits: Limits, key: str | None, host: str, port: int) -> No
             timeout_keep_alive=IDLE,
             timeout_graceful_shutdown=int(2 * limits.seconds) + 1,
         )
-        shown = f"[{host}]" if ":" in host else host
-        log.info("serving on http://%s:%d", shown, at.getsockname()[1])
         with _on_hangup(live):
-            uvicorn.Server(config).run(sockets=[at])
+            _Telling(config).run(sockets=[at])
+
+
+class _Telling(uvicorn.Server):
+    """Says where it listens once it does, and signals are its own."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or ():
+            host, port = each.getsockname()[:2]
+            log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -75,7 +75,7 @@ class Server:
         return self.log.read_text()
 
 
-def waited(truth, what, seconds=60):
+def wait(truth, what, seconds=60):
     """What `truth` says once it is true."""
     for _ in range(int(seconds / 0.05)):
         found = truth()
@@ -83,6 +83,12 @@ def waited(truth, what, seconds=60):
             return found
         time.sleep(0.05)
     raise AssertionError(f"waited {seconds} s for {what}")
+
+
+@pytest.fixture(scope="session")
+def waited():
+    """Ask again and again until it is true: what it is then."""
+    return wait
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +113,7 @@ def started(tmp_path_factory):
             return "http://" in said and said.split("http://")[1].split()[0].split(":")[1]
 
         try:
-            yield Server(process, log, int(waited(port, "the server")))
+            yield Server(process, log, int(wait(port, "the server")))
         finally:
             if process.poll() is None:
                 process.kill()
