@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -56,6 +57,9 @@ class Writer:
             try:
                 save_file(dense, path)
             except SafetensorError as error:
+                refused = re.search(r"\(os error (\d+)\)", str(error))
+                if refused:
+                    raise OSError(int(refused[1]), os.strerror(int(refused[1]))) from error
                 raise RunError(f"{name} cannot be stored: {error}") from error
 
     def table(self, name: str, table: pa.Table) -> None:
@@ -146,7 +150,8 @@ def writing(path: str | Path, *, new: bool) -> Iterator[Writer]:
             with _disk(folder):
                 shutil.rmtree(folder / STAGING, ignore_errors=True)
                 (folder / STAGING).mkdir()
-            yield writer
+            with _disk(folder):
+                yield writer
             writer.commit()
         finally:
             _sweep(folder)
@@ -184,21 +189,31 @@ def _held(folder: Path) -> Iterator[None]:
     """The folder, made where it was missing, and its lock; both go where no run came of it."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     with _disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = not (folder / LOCK).exists()
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            fresh = not (folder / LOCK).exists()
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError:
+            _unmake(missing)
+            raise
     try:
         _lock(lock, folder)
         try:
+            with _disk(folder):
+                os.pwrite(lock, LOCK_TEXT, 0)
             yield
         finally:
             if fresh and not (folder / MANIFEST).exists():
                 (folder / LOCK).unlink(missing_ok=True)
-                with suppress(OSError):
-                    for place in missing:
-                        place.rmdir()
+                _unmake(missing)
     finally:
         os.close(lock)
+
+
+def _unmake(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it was never made, or somebody uses it by now
+            folder.rmdir()
 
 
 def _lock(lock: int, folder: Path) -> None:
@@ -210,8 +225,6 @@ def _lock(lock: int, folder: Path) -> None:
         raise busy from error
     if not same:  # the file we locked was removed by a writer that failed just now
         raise busy
-    with _disk(folder):
-        os.pwrite(lock, LOCK_TEXT, 0)
 
 
 def _sweep(folder: Path) -> None:
