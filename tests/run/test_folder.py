@@ -96,6 +96,61 @@ def test_big_endian_arrays_keep_their_values(tmp_path):
     assert Run.open(tmp_path / "run").arrays("model")["x"].tolist() == [0, 1, 2]
 
 
+def safetensors(header, data):
+    """A safetensors file by hand."""
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+@pytest.mark.parametrize("spaces", range(8))
+def test_arrays_are_read_wherever_they_lie_in_the_file(tmp_path, spaces):
+    numbers = np.arange(5, dtype=np.float64)
+    told = {"dtype": "F64", "shape": [5], "data_offsets": [0, 40]}
+    content = safetensors({"x" + "_" * spaces: told}, numbers.tobytes())
+    with (
+        writing(tmp_path / "run", new=True) as writer,
+        writer.file("model", "safetensors") as path,
+    ):
+        path.write_bytes(content)
+    (array,) = Run.open(tmp_path / "run").arrays("model").values()
+    assert array.tolist() == numbers.tolist()
+    assert array.flags.aligned
+
+
+def test_arrays_are_mapped_not_read_and_outlive_their_file(run):
+    arrays = Run.open(run).arrays("model")
+    with pytest.raises(ValueError, match="read-only"):
+        arrays["counts"][0] = 7
+    mapped = arrays["counts"]
+    while mapped.base is not None and not isinstance(mapped, np.memmap):
+        mapped = mapped.base
+    assert isinstance(mapped, np.memmap)
+    with writing(run, new=True) as writer:
+        writer.json("note", 1)
+    assert arrays["counts"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"native",
+        b"\xff" * 64,
+        safetensors({"x": {"dtype": "F64", "shape": [5], "data_offsets": [0, 40]}}, b"too short"),
+        safetensors({"x": {"dtype": "F64", "shape": [6], "data_offsets": [0, 40]}}, bytes(40)),
+        safetensors({"x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, bytes(4)),
+    ],
+)
+def test_a_file_that_holds_no_arrays_is_one_clear_error(tmp_path, content):
+    with (
+        writing(tmp_path / "run", new=True) as writer,
+        writer.file("model", "safetensors") as path,
+    ):
+        path.write_bytes(content)
+    with pytest.raises(RunError, match="is no safetensors file"):
+        Run.open(tmp_path / "run").arrays("model")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
