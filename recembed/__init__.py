@@ -18,6 +18,8 @@ _PLACES = {
     "compare": "recembed.pipeline.compare",
     "recommend": "recembed.pipeline.recommend",
     "similar": "recembed.pipeline.recommend",
+    "update": "recembed.pipeline.update",
+    "forget": "recembed.pipeline.forget",
     "export": "recembed.pipeline.export",
     "serve": "recembed.pipeline.serve",
     "train_words": "recembed.pipeline.words",

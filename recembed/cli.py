@@ -17,6 +17,7 @@ from recembed.cli_forget import forget
 from recembed.cli_measure import backtest, compare, evaluate, tune
 from recembed.cli_serve import serve
 from recembed.cli_text import text
+from recembed.cli_update import update
 from recembed.errors import Interrupted, RecembedError
 from recembed.options import (
     PAIR,
@@ -246,7 +247,7 @@ def models(name: str | None) -> None:
         click.echo(line)
 
 
-for command in (tune, evaluate, compare, backtest, forget, text, serve):
+for command in (tune, evaluate, compare, backtest, update, forget, text, serve):
     cli.add_command(command)
 cli.add_command(datasets)
 

@@ -16,7 +16,7 @@ from recembed.data.catalogue import Catalogue, listed, textual
 from recembed.data.log import Log
 from recembed.errors import DataError, first, many
 from recembed.text.tokens import word_pattern
-from recembed.training.towers.items import Content
+from recembed.training.content import Content
 from recembed.training.towers.settings import Features
 
 FEWEST = 2  # trained items with a word: what one item alone has, its id learns as well

@@ -1,14 +1,18 @@
 """Categories of items as rows of the input table: what an item shares with others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
-from recembed.arrays import Mask, Vectors
+from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.log import Log
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
+from recembed.protocols import Arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +61,30 @@ class Features:
         mean output vector of its trained items.
         """
         known = self.trained | (self.categories.getnnz(axis=1) > 0)
-        averages = _mean(self.categories[self.trained].T.tocsr()) @ outputs[self.trained]
-        untouched = _mean(self.categories) @ averages
+        untouched = _mean(self.categories) @ self._averages(outputs)
         outputs = np.where(self.trained[:, None], outputs, untouched)
         return _mean(self._bags()) @ table, outputs, known
+
+    def learned(self, table: Vectors, outputs: Vectors) -> Arrays:
+        """What is known of an item by each of its categories, from the trained tables.
+
+        inputs, outputs [n_categories, dim]: an untouched item has their means. trained: which items
+        they were learned from, uint8 [n_items].
+        """
+        return {
+            "inputs": table[len(self.trained) :],
+            "outputs": self._averages(outputs),
+            "trained": self.trained.astype(np.uint8),
+        }
+
+    def untouched(self, learned: Mapping[str, NDArray[Any]], rows: Rows) -> tuple[Vectors, Vectors]:
+        """(inputs, outputs) of items that nobody touched, from `learned`, [len(rows), dim]."""
+        mean = _mean(self.categories[rows])
+        return mean @ learned["inputs"], mean @ learned["outputs"]
+
+    def _averages(self, outputs: Vectors) -> Vectors:
+        averages: Vectors = _mean(self.categories[self.trained].T.tocsr()) @ outputs[self.trained]
+        return averages
 
     def _bags(self) -> sp.csr_matrix:
         own = sp.diags(self.trained.astype(np.float32), format="csr")

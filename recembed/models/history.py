@@ -1,7 +1,7 @@
 """The vector model of item2vec: a user is a weighted mean of items."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,15 @@ from recembed.training.recency import Recency
 
 @dataclass(frozen=True, eq=False)
 class HistoryModel:
-    """Places users by pooling `inputs` over their history and scores them against `items`."""
+    """Places users by pooling `inputs` over their history and scores them against `items`.
+
+    features: what was learned of categories, see `Features.learned`; nothing where there are none.
+    """
 
     items: Embeddings
     inputs: Embeddings
     recency: Recency
+    features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -49,7 +53,12 @@ class HistoryModel:
         """From `arrays()`; the vectors may be memory-mapped."""
         known = arrays["known"].astype(bool)
         inputs, outputs = (Embeddings(items, arrays[name], known) for name in ("inputs", "outputs"))
-        return cls(outputs, inputs, recency)
+        features = {
+            name.removeprefix("features."): array
+            for name, array in arrays.items()
+            if name.startswith("features.")
+        }
+        return cls(outputs, inputs, recency, features)
 
     @cached_property
     def neighbours(self) -> Embeddings:
@@ -71,4 +80,5 @@ class HistoryModel:
             "inputs": self.inputs.vectors,
             "outputs": self.items.vectors,
             "known": self.items.known.astype(np.uint8),
+            **{f"features.{name}": array for name, array in self.features.items()},
         }

@@ -1,12 +1,13 @@
 """item2vec: items that stand near each other in histories or baskets get near vectors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recembed.arrays import Vectors
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
@@ -139,10 +140,13 @@ class Item2Vec:
 
         def made(tables: Tables) -> HistoryModel:
             inputs, outputs, known = tables.inputs.copy(), tables.outputs, trained
+            learned = {}
             if features is not None:
+                learned = features.learned(inputs, outputs)
                 inputs, outputs, known = features.spread(inputs, outputs)
-            retrieved = outputs + np.float32(self.blend) * inputs
-            return HistoryModel.of(events.items, (inputs, retrieved), known, self.recency)
+            both = inputs, self.retrieved(inputs, outputs)
+            model = HistoryModel.of(events.items, both, known, self.recency)
+            return replace(model, features=learned)
 
         rounds = Rounds[HistoryModel](validate, self.epochs)
         tables = train(
@@ -157,6 +161,10 @@ class Item2Vec:
             after=lambda epoch, tables: rounds.after(epoch, lambda: made(tables)),
         )
         return rounds.end(lambda: made(tables))
+
+    def retrieved(self, inputs: Vectors, outputs: Vectors) -> Vectors:
+        """What items are found by."""
+        return outputs + np.float32(self.blend) * inputs
 
     def _engine(self, events: Interactions) -> "SkipGram":
         from recembed.training.skipgram import SkipGram

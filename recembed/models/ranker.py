@@ -35,11 +35,39 @@ class VectorRanker:
 
 
 @dataclass(frozen=True, eq=False)
+class Without:
+    """Asks `ranker` for lists without some items, removed bool [n_items]; histories keep them."""
+
+    ranker: Ranker
+    removed: Mask
+
+    @property
+    def known(self) -> Mask:
+        """Items that it lists."""
+        return self.ranker.known & ~self.removed
+
+    def top_k(
+        self,
+        histories: Interactions,
+        k: int,
+        *,
+        exclude: Sequences | None = None,
+        allow: Mask | Sequences | None = None,
+    ) -> TopK:
+        if isinstance(allow, Sequences):
+            allow = allow.keep(~self.removed[allow.values])
+        else:
+            allow = ~self.removed if allow is None else allow & ~self.removed
+        return self.ranker.top_k(histories, k, exclude=exclude, allow=allow)
+
+
+@dataclass(frozen=True, eq=False)
 class WithFallback:
-    """Asks `ranker`, and `popular` for histories without any item that the ranker knows."""
+    """Asks `ranker`, and `popular` for histories without any item of `read` [n_items]."""
 
     ranker: Ranker
     popular: PopularityModel
+    read: Mask
 
     @property
     def known(self) -> Mask:
@@ -48,7 +76,7 @@ class WithFallback:
 
     def places(self, histories: Interactions) -> Mask:
         """Whether the ranker itself answers each history, [n_users]."""
-        hits = self.ranker.known[histories.rows]
+        hits = self.read[histories.rows]
         return np.bincount(histories.events.owners()[hits], minlength=histories.n_users) > 0
 
     def top_k(
@@ -83,5 +111,6 @@ class WithFallback:
 
 
 def with_fallback(ranker: Ranker, popular: PopularityModel) -> WithFallback:
-    """`ranker`, with popular items (of those it knows) where a history has nothing it knows."""
-    return WithFallback(ranker, replace(popular, known=ranker.known))
+    """`ranker`, with popular items (of those it lists) where a history has nothing it knows."""
+    read = ranker.ranker.known if isinstance(ranker, Without) else ranker.known
+    return WithFallback(ranker, replace(popular, known=ranker.known), read)

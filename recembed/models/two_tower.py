@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
+from recembed.arrays import Mask
 from recembed.data.embeddings import Embeddings
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
@@ -152,7 +154,7 @@ class TwoTower:
             raise DataError("no event has a past, so there is nothing to learn from")
 
         def made(trained: "Trained", training: Training | None = None) -> TowerModel:
-            return replace(self._model(log, trained), training=training)
+            return replace(self._model(log, trained, known), training=training)
 
         asked = None if validate is None else lambda trained: validate(made(trained))
         trained, training = train(
@@ -166,8 +168,12 @@ class TwoTower:
         )
         return training.checked(made(trained, training))
 
-    def _model(self, log: Log, trained: "Trained") -> TowerModel:
-        events = log.interactions
+    def _model(self, log: Log, trained: "Trained", known: Mask) -> TowerModel:
+        """known: the items that were trained on."""
+        events, content = log.interactions, {}
+        if trained.sparse is not None and trained.dense is not None:
+            content = {"sparse": trained.sparse, "dense": trained.dense}
+            content["trained"] = known.astype(np.uint8)
         return TowerModel(
             Embeddings(events.items, trained.table, trained.known),
             trained.bias,
@@ -175,6 +181,7 @@ class TwoTower:
             None if trained.users is None else People.of(events.users, trained.users),
             self._reach,
             self.score,
+            content=content,
         )
 
     @property

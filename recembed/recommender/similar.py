@@ -23,19 +23,23 @@ class Near(Protocol):
         """The k nearest of one row, without itself."""
 
 
-def near(model: Fitted, machine: Machine) -> Near:
-    """What a model tells of items alike. Raises: DataError if it tells nothing."""
+def near(model: Fitted, listed: Mask, machine: Machine) -> Near:
+    """What a model tells of items alike, of those that are `listed` [n_items].
+
+    Raises: DataError if it tells nothing.
+    """
     if has_vectors(model):
-        return _ByVectors(model.neighbours, machine)
+        return _ByVectors(model.neighbours, listed, machine)
     if isinstance(model, ItemKNNModel):
-        return _ByModel(model)
+        return _ByModel(model, listed)
     raise DataError("the run's model compares no items: train item2vec, als or item-knn")
 
 
 class _ByVectors:
-    def __init__(self, vectors: Embeddings, machine: Machine) -> None:
+    def __init__(self, vectors: Embeddings, listed: Mask, machine: Machine) -> None:
         self.vectors, self.known = vectors.vectors, vectors.known
-        self.index = ExactIndex(replace(vectors, metric="cosine"), machine)
+        candidates = replace(vectors, metric="cosine", known=vectors.known & listed)
+        self.index = ExactIndex(candidates, machine)
 
     def to(self, row: int, k: int) -> TopK:
         itself = Sequences.of([[row]])
@@ -48,10 +52,11 @@ class _ByModel:
     The model's row i lists whose neighbour item i is; its own neighbours are in column i.
     """
 
-    def __init__(self, model: ItemKNNModel) -> None:
+    def __init__(self, model: ItemKNNModel, listed: Mask) -> None:
         self.neighbours, self.known = model.similarity.T.tocsr(), model.known
+        self.listed = model.known & listed
 
     def to(self, row: int, k: int) -> TopK:
         scores: Vectors = self.neighbours[row].toarray()  # [1, n_items]
-        known = self.known & (scores[0] > 0)
+        known = self.listed & (scores[0] > 0)
         return rank(lambda _: scores, 1, k, known=known, exclude=Sequences.of([[row]]))

@@ -81,7 +81,7 @@ class State:
     @cached_property
     def near(self) -> Near:
         """What is near an item. Raises: DataError if the model compares no items."""
-        return near(self.model, self.machine)
+        return near(self.model, self.plain.known, self.machine)
 
     @cached_property
     def columns(self) -> Columns:

@@ -1,7 +1,6 @@
 """The item tower: a vector of an item's id, and of what the catalogue says of it."""
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,36 +8,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from recembed.arrays import Mask, Vectors
-
-
-@dataclass(frozen=True, eq=False)
-class Content:
-    """What is known of items beside who took them, aligned with them.
-
-    sparse: item x (category or word), float32. dense: numbers and vectors, float32 [n_items, m].
-    """
-
-    sparse: sp.csr_matrix
-    dense: Vectors
-
-    @classmethod
-    def none(cls, n_items: int) -> "Content":
-        """Nothing is known."""
-        dense = np.zeros((n_items, 0), np.float32)
-        return cls(sp.csr_matrix(dense), dense)
-
-    def __bool__(self) -> bool:
-        return bool(self.sparse.shape[1] or self.dense.shape[1])
-
-    @property
-    def known(self) -> Mask:
-        """Items of which anything is known, [n_items]."""
-        return (self.sparse.getnnz(axis=1) > 0) | self.dense.any(axis=1)
-
-    def take(self, rows: np.ndarray) -> "Content":
-        """Of some items, in this order."""
-        return Content(self.sparse[rows], self.dense[rows])
+from recembed.training.content import Content
 
 
 class _SparseMap(torch.autograd.Function):
@@ -107,6 +77,11 @@ class ItemTower(nn.Module):
             numbers = self.numbers if rows is None else self.numbers[rows]
             vectors = vectors + numbers @ self.dense
         return vectors
+
+    @property
+    def maps(self) -> tuple[Tensor, Tensor]:
+        """Of the two halves of content."""
+        return self.sparse, self.dense
 
     def biases(self, rows: Tensor | None = None) -> Tensor | None:
         """Of some items, [len(rows)], or of all; None where there are none."""

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recembed.arrays import Mask, Vectors
+from recembed.training.content import Content
 from recembed.training.examples import Batch
 from recembed.training.towers import losses
 from recembed.training.towers.buckets import Histories
-from recembed.training.towers.items import Content, ItemTower, mapped
+from recembed.training.towers.items import ItemTower, mapped
 from recembed.training.towers.losses import Candidates, Targets
 from recembed.training.towers.negatives import Negatives
 from recembed.training.towers.settings import (
@@ -54,7 +55,8 @@ class Trained:
 
     table [n_items, dim]: histories are read through it and, with bias [n_items], it is retrieved.
     known [n_items]: items that have a vector. tower: the user tower's arrays by name.
-    users [n_users, dim]: what is added to a user's vector; None: nothing.
+    users [n_users, dim]: what is added to a user's vector; None: nothing. sparse, dense: the maps
+    of content that are part of the table, None where there is none.
     """
 
     table: Vectors
@@ -62,6 +64,8 @@ class Trained:
     bias: Vectors | None
     tower: dict[str, Vectors]
     users: Vectors | None
+    sparse: Vectors | None = None
+    dense: Vectors | None = None
 
 
 class Towers(nn.Module):
@@ -137,9 +141,9 @@ class Towers(nn.Module):
         setting, content = self.setting, self.data.content
         table = np.zeros((len(self.compact), setting.dim), np.float32)
         known = self.data.known | content.known
-        if content:
-            table += content.sparse @ _array(self.items.sparse)
-            table += content.dense @ _array(self.items.dense)
+        sparse, dense = (_array(each) if content else None for each in self.items.maps)
+        if sparse is not None and dense is not None:
+            table += content.mapped(sparse, dense)
         table[self.rows] += _array(self.items.ids)
         bias = None
         if self.items.bias is not None:
@@ -149,7 +153,7 @@ class Towers(nn.Module):
             bias[untouched] = bias[self.rows].mean()
         users = None if self.data.users is None else self.data.users @ _array(self.users)
         tower = {name: _array(each) for name, each in self.tower.named_parameters()}
-        return Trained(table, known, bias, tower, users)
+        return Trained(table, known, bias, tower, users, sparse, dense)
 
     def _used(self, batch: Batch, target: Rows64, others: Rows64) -> tuple[Tensor | None, Locate]:
         """The rows that a step needs, None: all; and where an item is among them."""

@@ -18,7 +18,8 @@ from recembed.training.towers.precision import autocast
 
 BETAS = (0.9, 0.98)  # the second as published transformers have it: sparse rows forget sooner
 WARM = 100  # steps in which the step size rises to what was set
-ALONE = ("table", "known", "bias", "users")  # fields of Trained that are an array, or None
+# fields of Trained that are an array, or None
+ALONE = ("table", "known", "bias", "users", "sparse", "dense")
 EVERY = 10  # steps between two looks of the moving average, so that it costs next to nothing
 
 
