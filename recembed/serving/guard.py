@@ -37,7 +37,6 @@ class Guard:
             await self.app(scope, receive, send)
             return
         begin, said = time.perf_counter(), Said(send)
-        self.running += 1
         try:
             await self._answer(scope, receive, said)
         except Refused as refused:
@@ -46,13 +45,10 @@ class Guard:
             log.error("%s at %s", type(error).__name__, _place(error))  # noqa: TRY400
             await said.refuse(500, "an error of the server; its log says where")
         finally:
-            self.running -= 1
             route = getattr(scope.get("route"), "path_format", "other")
             self.meters.answered(route, said.status, time.perf_counter() - begin)
 
     async def _answer(self, scope: Message, receive: Receive, said: "Said") -> None:
-        if self.running > MOST_AT_ONCE:
-            raise Refused(503, "too many requests at once: try again later")
         headers = dict(scope["headers"])
         if self.expected is not None and not scope["path"].startswith(OPEN):
             given = headers.get(b"authorization", b"")
@@ -60,11 +56,16 @@ class Guard:
                 raise Refused(401, "a key is needed: Authorization: Bearer KEY")
         if b"content-length" in headers or b"transfer-encoding" in headers:
             receive = await self._whole(headers, receive)
+        if self.running >= MOST_AT_ONCE and not scope["path"].startswith(HEALTH):
+            raise Refused(503, "too many requests at once: try again later")
+        self.running += 1  # not before the body is here: slow clients take no turn
         try:
             async with asyncio.timeout(self.limits.seconds):
                 await self.app(scope, receive, said)
         except TimeoutError:
             raise Refused(503, f"no answer within {self.limits.seconds:g} seconds") from None
+        finally:
+            self.running -= 1
 
     async def _whole(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         """The body, read within the limits, as one message."""
