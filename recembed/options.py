@@ -91,9 +91,9 @@ seen = choice(
 part = choice("--on", "valid|test", "test", "The held-out part.")
 indices = choice(
     "--index",
-    "exact|annoy|both",
+    "exact|annoy|hnsw|ivf|both",
     None,
-    "Search exactly, through Annoy, or compare both [as the run serves].",
+    "Search exactly, through the run's index, or compare both [as the run serves].",
 )
 leaks = choice("--leaks", "fail|report", "fail", "Whether to go on where the audit finds a leak.")
 lengths = click.option(

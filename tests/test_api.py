@@ -17,7 +17,10 @@ from recembed.errors import DataError
 
 HELP_ONLY = {"models"}  # a page of help about names that both sides take
 NOT_VERBS = {"__version__", "read_log", "Recommender", "datasets"}
-HEAVY = ("numpy", "scipy", "pyarrow", "pandas", "numba", "torch", "annoy", "implicit", "tqdm")
+HEAVY = (
+    *("numpy", "scipy", "pyarrow", "pandas", "numba", "torch", "annoy", "faiss", "implicit"),
+    "tqdm",
+)
 REQUIRED = "required"
 
 
@@ -187,7 +190,7 @@ for model in ("popularity", "als"):
     call("train", {log!r}, "--model", model, "--out", model, "--quiet")
 call("train", {log!r}, "--out", "run", "--set", "dim=8", "--set", "negatives=3", "--quiet")
 call("recommend", "run", "--user", "u001")
-call("index", "run", "--quiet")
+call("index", "run", "--kind", "annoy", "--quiet")
 call("evaluate", "run", "--index", "both", "--quiet")
 call("recommend", "run", "--user", "u001", "--index", "annoy")
 call("export", "run", "--out", "vectors.parquet")
@@ -200,13 +203,13 @@ call("export", "run", "--out", "vectors.parquet")
 def test_asking_a_run_loads_nothing_that_trains(made, tmp_path):
     code = f'call("recommend", {str(made("item2vec"))!r}, "--user", "u001")'
     loaded = loaded_after(RUN + code, tmp_path)
-    assert not {"torch", "numba", "implicit", "annoy", "tqdm"} & {*loaded}
+    assert not {"torch", "numba", "implicit", "annoy", "faiss", "tqdm"} & {*loaded}
 
 
 def test_asking_words_loads_nothing_that_trains(tmp_path):
     (tmp_path / "vectors").write_text("3 2\na 1 0\nb 1 1\nc 0 1\n")
     code = 'call("text", "nearest", "vectors", "a")\ncall("text", "nearest", "vectors", "b")'
-    assert not {"torch", "numba", "implicit", "annoy", "tqdm"} & {
+    assert not {"torch", "numba", "implicit", "annoy", "faiss", "tqdm"} & {
         *loaded_after(RUN + code, tmp_path)
     }
 

@@ -34,7 +34,7 @@ QUICK = ("--set", "dim=8", "--set", "negatives=3", "--set", "epochs=2")
         (("train", "log.csv", "--out", "x", "--set", "=8"), "'=8' is not NAME=VALUE"),
         (("train", "log.csv", "--out", "x", "--min-user", "x"), "'x' is not a valid integer"),
         (("train", "log.csv", "--out", "x", "--seen", "never"), "'auto', 'allow', 'exclude'"),
-        (("index", "run", "--kind", "faiss"), "'annoy', 'exact'"),
+        (("index", "run", "--kind", "faiss"), "'auto', 'exact', 'annoy', 'hnsw', 'ivf'"),
         (("evaluate",), "Missing argument 'RUNS...'"),
         (("evaluate", "run", "--on", "train"), "'valid', 'test'"),
         (("recommend", "run", "--k", "ten"), "'ten' is not a valid integer"),
@@ -95,7 +95,7 @@ def test_progress_is_plain_lines_where_stderr_is_no_terminal(shop, call, tmp_pat
 def test_quiet_says_nothing_on_stderr(shop, call, tmp_path):
     run = tmp_path / "run"
     assert call("train", shop.log, "--out", run, "--quiet", *QUICK).err == ""
-    assert call("index", run, "--quiet").err == ""
+    assert call("index", run, "--kind", "annoy", "--quiet").err == ""
     assert call("evaluate", run, "--quiet").err == ""
 
 

@@ -1,21 +1,29 @@
 """The model of a run, and the ranker that evaluation and serving share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from inspect import getattr_static
-from typing import Any, Literal, TypeAlias, TypeGuard
+from typing import TypeGuard, get_args
 
+import numpy as np
+
+from recembed.arrays import Mask
 from recembed.data.log import Log
 from recembed.data.split import TRAIN
 from recembed.errors import DataError, RunError
 from recembed.models.popularity import Popularity, PopularityModel
-from recembed.models.ranker import VectorRanker, with_fallback
+from recembed.models.ranker import VectorRanker, Without, with_fallback
 from recembed.models.registry import restore
-from recembed.protocols import THIS_MACHINE, Fitted, Index, Machine, Ranker, VectorModel
+from recembed.protocols import THIS_MACHINE, Arrays, Fitted, Index, Machine, Ranker, VectorModel
 from recembed.run.folder import Run
 from recembed.run.log import Parts, load_log
+from recembed.search.delta import DeltaIndex
 from recembed.search.exact import ExactIndex
+from recembed.search.kinds import KINDS, IndexKind, opened
 
-IndexKind: TypeAlias = Literal["exact", "annoy"]
+# The run's file of changes since training: rows that are no longer listed, and what the model's
+# arrays lack of items that came later.
+CHANGES, ADDED = "changes", "added."
 
 
 def ranker_of(
@@ -53,7 +61,7 @@ def rankers_of(
     log, part = loaded or load_log(run)
     try:
         name, setting = run.facts["model"], dict(run.facts["setting"])
-        items, arrays = log.interactions.items, run.arrays("model")
+        items, arrays = log.interactions.items, model_arrays(run)
         model = restore(name, setting, items, arrays, machine)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise RunError(f"the model in {run.folder} is not whole ({error}): train again") from error
@@ -64,6 +72,9 @@ def rankers_of(
                 f"the model in {run.folder} was trained on {len(ranker.known)} items, its log has "
                 f"{len(items)}: train again"
             )
+    removed = removed_items(run, len(items))
+    if removed.any():
+        rankers = [Without(ranker, removed) for ranker in rankers]
     if isinstance(model, PopularityModel):
         return rankers, model
     parts = run.facts.get("trained", TRAIN + 1)
@@ -71,6 +82,27 @@ def rankers_of(
         raise RunError(f"{run.folder} was trained on nothing (trained: {parts!r}): train again")
     popular = Popularity().fit(log.keep(part < parts), machine=machine)
     return [with_fallback(ranker, popular) for ranker in rankers], model
+
+
+def model_arrays(run: Run) -> Arrays:
+    """The model's arrays, with those of items that were added to the run."""
+    arrays = run.arrays("model")
+    if not run.has(CHANGES):
+        return arrays
+    changes = run.arrays(CHANGES)
+    added = {name: changes[ADDED + name] for name in arrays if ADDED + name in changes}
+    return arrays | {name: np.concatenate([arrays[name], more]) for name, more in added.items()}
+
+
+def removed_items(run: Run, n_items: int) -> Mask:
+    """Items that are no longer to be listed, [n_items]. Raises: RunError if there are no such."""
+    removed = np.zeros(n_items, np.bool_)
+    if run.has(CHANGES):
+        try:
+            removed[run.arrays(CHANGES)["removed"]] = True
+        except (KeyError, IndexError) as error:
+            raise RunError(f"{run.folder} has no such items removed ({error})") from error
+    return removed
 
 
 def has_vectors(model: Fitted) -> TypeGuard[VectorModel]:
@@ -88,17 +120,20 @@ def exact_ranker(model: Fitted, machine: Machine = THIS_MACHINE) -> Ranker:
 
 
 def _searching(run: Run, model: Fitted, kind: IndexKind | None, machine: Machine) -> Ranker:
-    if kind not in (None, "exact", "annoy"):
-        raise DataError(f"no index {kind!r}; there is exact, annoy")
+    if kind not in (None, *get_args(IndexKind)):
+        raise DataError(f"no index {kind!r}; there is {', '.join(get_args(IndexKind))}")
     facts = run.facts.get("index")
-    if kind == "annoy" and not facts:
-        raise RunError(f"{run.folder} has no Annoy index: build it with `recembed index`")
+    if kind in KINDS and not (facts and facts.get("kind") == kind):
+        raise RunError(
+            f"{run.folder} has no {KINDS[kind].label} index: build it with "
+            f"`recembed index --kind {kind}`"
+        )
     ranks = has_vectors(model) or isinstance(model, Ranker)
     if not ranks:
         raise RunError(f"the model in {run.folder} can rank nothing: train again")
     if facts is None or kind == "exact" or not has_vectors(model):
         return exact_ranker(model, machine)
-    return VectorRanker(model, _annoy(run, model, facts, machine))
+    return VectorRanker(model, _approximate(run, model, machine))
 
 
 def _check_recall(run: Run, kind: IndexKind | None, least: float | None) -> None:
@@ -114,11 +149,14 @@ def _check_recall(run: Run, kind: IndexKind | None, least: float | None) -> None
         )
 
 
-def _annoy(run: Run, model: VectorModel, facts: dict[str, Any], machine: Machine) -> Index:
-    from recembed.search.annoy import AnnoyIndex
-
+def _approximate(run: Run, model: VectorModel, machine: Machine) -> Index:
+    """The index of the first known items that a run has, and beside it those added since."""
+    facts, items = run.facts["index"], model.items
     try:
-        meta, search_k = facts["meta"], int(facts["search_k"])
-        return AnnoyIndex(run.path("index"), meta, model.items, search_k, machine)
-    except (KeyError, TypeError) as error:
+        meta, effort = facts["meta"], int(facts["effort"])
+        added = np.cumsum(items.known) > int(meta["n"])
+        built = replace(items, known=items.known & ~added)
+        index = opened(run.path("index"), meta, built, effort, machine)
+        return DeltaIndex.of(index, items, added, machine) if added.any() else index
+    except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the index in {run.folder} is not whole ({error}): index again") from error

@@ -66,7 +66,8 @@ def _index(run: Run) -> list[str]:
     index = run.facts.get("index")
     if not index:
         return []
-    options = {"trees": index["meta"]["trees"], "seed": index["meta"]["seed"]}
+    meta = index["meta"]
+    options = {"kind": index["kind"], "size": meta["size"], "seed": meta["seed"]}
     return ["recembed", "index", str(run.folder), *_words(options)]
 
 

@@ -12,15 +12,16 @@ from recembed.data.split import Part, Split
 from recembed.errors import DataError, RunError
 from recembed.evaluation.audit import audit, hold
 from recembed.models import registry
-from recembed.models.stored import IndexKind, rankers_of
+from recembed.models.stored import rankers_of
 from recembed.protocols import Fitted, Machine, Ranker
 from recembed.report.document import Finding
 from recembed.run.folder import Run
 from recembed.run.log import check_kind, load_log
+from recembed.search.kinds import KINDS, IndexKind
 from recembed.settings import flat
 
 REPORT = ("report.json", "report.md", "report.html", "places")  # in a run: not part of the model
-Indices: TypeAlias = Literal["exact", "annoy", "both"]
+Indices: TypeAlias = Literal["exact", "annoy", "hnsw", "ivf", "both"]
 Leaks: TypeAlias = Literal["fail", "report"]
 
 
@@ -180,12 +181,11 @@ def _twins(group: list[Run], run: Run) -> bool:
 
 def _rows(name: str, run: Run, index: Indices | None) -> dict[str, IndexKind]:
     """The rows that a run has in the report, and how each searches."""
-    indexed = bool(run.facts.get("index"))
-    if index is None:
-        index = "annoy" if indexed else "exact"
+    own: IndexKind = (run.facts.get("index") or {"kind": "exact"})["kind"]
+    asked = own if index is None or index == "both" else index
     rows: dict[str, IndexKind] = {}
-    if index in ("exact", "both"):
+    if index == "both" or asked == "exact":
         rows[name] = "exact"
-    if index == "annoy" or (index == "both" and indexed):
-        rows[f"{name} + Annoy"] = "annoy"
+    if asked in KINDS:
+        rows[f"{name} + {KINDS[asked].label}"] = asked
     return rows

@@ -147,7 +147,7 @@ def demo(
             quiet=quiet,
         )
         if name in VECTORS:
-            index(runs[name], seed=seed, quiet=quiet)
+            index(runs[name], kind="annoy", size=50, seed=seed, quiet=quiet)
     report = evaluate(
         list(runs.values()),
         index="both",
@@ -187,17 +187,17 @@ def _table(report: Report, runs: dict[str, Path]) -> str:
 def _annoy(name: str, told: dict[str, Any]) -> str:
     """What the audit found: at which cost Annoy reaches its target, or that it does not pay."""
     audit, n = told["audit"], told["meta"]["n"]
-    short = [each for each in told["tried"] if each["search_k"] < n]
-    if told["search_k"] >= n and short:
+    short = [each for each in told["tried"] if each["effort"] < n]
+    if told["effort"] >= n and short:
         best = max(short, key=lambda each: each["recall"])
         return (
             f"Annoy for {name}: does not pay, recall@{best['k']} against exact reaches "
             f"{best['recall']:.3f} at {best['queries_per_second']:,.0f} queries/s ({best['metric']}"
-            f", search_k {best['search_k']:,}), so it scores all {n:,} items: "
+            f", search_k {best['effort']:,}), so it scores all {n:,} items: "
             f"{audit['recall']:.3f} at {audit['queries_per_second']:,.0f}"
         )
     return (
-        f"Annoy for {name}: {told['meta']['metric']}, search_k {told['search_k']:,}, recall@"
+        f"Annoy for {name}: {told['meta']['metric']}, search_k {told['effort']:,}, recall@"
         f"{audit['k']} against exact {audit['recall']:.3f} at {audit['queries_per_second']:,.0f} "
         f"queries/s (exact {audit['exact_queries_per_second']:,.0f})"
     )

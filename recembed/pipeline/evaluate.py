@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def evaluate(
 
     Runs that differ in their seed alone are one model, whose values are averaged. metric: the one
     that decides who leads, recall at the first k unless named. index: search exactly, through the
-    run's Annoy index, or both as two rows; None: the index that the run serves with. slice: columns
+    run's index, or both as two rows; None: the index that the run serves with. slice: columns
     of the item or user table to look at apart ("genres", "user:age"). category: the column of the
     item table that diversity and the map's colours are by; None: the likeliest one. leaks: "report"
     goes on where the auditor found a leak, and says so. examples: cases shown with every model's
@@ -70,8 +70,8 @@ def evaluate(
     folders = [runs] if isinstance(runs, (str, Path)) else list(runs)
     if out is None and len(folders) > 1:
         raise DataError(f"{len(folders)} runs need a folder for their report: name it (--out)")
-    if index not in (None, "exact", "annoy", "both"):
-        raise DataError(f"index is 'exact', 'annoy' or 'both', not {index!r}")
+    if index not in (None, *get_args(Indices)):
+        raise DataError(f"index is 'exact', 'annoy', 'hnsw', 'ivf' or 'both', not {index!r}")
     if not 0 <= examples <= EXAMPLES:
         raise DataError(f"examples is a number of cases from 0 to {EXAMPLES}, not {examples}")
     check_seed(seed)

@@ -31,8 +31,8 @@ def export(
 
     what: the vectors that are retrieved, those of item-to-item similarity, or those of all users.
     parquet: columns id and vector (a fixed-size list of float32). word2vec: the text or binary
-    form that gensim reads; spaces in ids become "_" there. index: the run's Annoy file, with
-    OUT.ids.parquet beside it: the id of each of its positions.
+    form that gensim reads; spaces in ids become "_" there. index: the file of Annoy or FAISS,
+    with OUT.ids.parquet beside it: the id of each of its positions.
 
     Raises: RunError if the model has no vectors, or the run no index.
     """
@@ -88,9 +88,10 @@ def vector_table(vocabulary: Vocabulary, vectors: Vectors) -> pa.Table:
 
 
 def _index(run: Run, model: VectorModel, target: Path) -> int:
-    if not run.facts.get("index"):
-        raise RunError(f"{run.folder} has no Annoy index: build it with `recembed index`")
-    rows = np.flatnonzero(model.items.known)
+    facts = run.facts.get("index")
+    if not facts:
+        raise RunError(f"{run.folder} has no index: build it with `recembed index --kind annoy`")
+    rows = np.flatnonzero(model.items.known)[: facts["meta"]["n"]]  # later ones are beside it
     ids = pa.table({"position": np.arange(len(rows)), "id": model.items.vocabulary.take(rows)})
     with whole(target) as beside:
         shutil.copyfile(run.path("index"), beside)

@@ -9,13 +9,13 @@ from recembed.data.files import Source
 from recembed.data.log import Log
 from recembed.data.vocabulary import Id
 from recembed.errors import DataError
-from recembed.models.stored import IndexKind
 from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
 from recembed.recommender.answering import answers, listing
 from recembed.recommender.answers import Recommendations
 from recembed.recommender.histories import of_guest, of_users, then
 from recembed.recommender.state import State
 from recembed.recommender.wish import Wish, listed
+from recembed.search.kinds import IndexKind
 
 
 class Recommender:

@@ -25,6 +25,7 @@ from recembed.report.parts import (
     shades,
     short,
 )
+from recembed.search.kinds import KINDS
 
 CATEGORIES = 9  # with colours of their own on the map; the tenth is all the others
 OTHERS = "all others"
@@ -124,14 +125,14 @@ def _example(at: int, case: Example) -> Iterator[Block]:
 
 def _indices(indices: Mapping[str, Mapping[str, Any]]) -> Iterator[Block]:
     header = (
-        *("model", "kind", "search_k", "recall against exact", "queries/s", "exact queries/s"),
+        *("model", "kind", "effort", "recall against exact", "queries/s", "exact queries/s"),
         *("build seconds", "MiB"),
     )
     rows = tuple(
         (
             name,
-            f"{facts['kind']}, {facts['meta']['metric']}",
-            facts["search_k"],
+            _built(facts["meta"]),
+            facts["effort"],
             audit["recall"],
             audit["queries_per_second"],
             audit["exact_queries_per_second"],
@@ -143,7 +144,8 @@ def _indices(indices: Mapping[str, Mapping[str, Any]]) -> Iterator[Block]:
     )
     yield (
         "Recall is the share of the exact list that the index finds, for the run's own users. "
-        "Where search_k is the number of items, Annoy does not pay: all are scored, exactly."
+        "Effort is the number of items that it looks at. Where that is all of them, an approximate "
+        "index does not pay: they are scored exactly."
     )
     yield Table("What is served", header, rows)
     ways = [each["metric"] for facts in indices.values() for each in facts["tried"]]
@@ -155,12 +157,17 @@ def _indices(indices: Mapping[str, Mapping[str, Any]]) -> Iterator[Block]:
     yield Figure(panels, tables, tuple(legend.values()))
 
 
+def _built(meta: Mapping[str, Any]) -> str:
+    kind = KINDS[meta["kind"]]
+    return f"{kind.label}, {meta['metric']}, {meta['size']:,} {kind.parts}"
+
+
 def _index_panel(name: str, facts: Mapping[str, Any], legend: Mapping[str, Key]) -> Panel:
     audit = facts["audit"]
     rows = [
         (
             legend[each["metric"]],
-            f"search_k {each['search_k']:,}",
+            f"{each['size']:,} {KINDS[facts['kind']].parts}, effort {each['effort']:,}",
             each["recall"],
             each["queries_per_second"],
         )
@@ -177,7 +184,7 @@ def _index_panel(name: str, facts: Mapping[str, Any], legend: Mapping[str, Key])
 
 
 def _tried(name: str, facts: Mapping[str, Any]) -> Table:
-    names = ("search_k", "recall", "queries_per_second", "build_seconds")
+    names = ("size", "effort", "recall", "queries_per_second", "build_seconds")
     rows = tuple((each["metric"], *(each[column] for column in names)) for each in facts["tried"])
     return Table(f"Tried for {name}", ("metric", *names), rows, folded=True)
 

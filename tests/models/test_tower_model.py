@@ -14,8 +14,8 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.models.people import People
 from recembed.models.tower_math import NumpyTower, _gelu
 from recembed.models.tower_model import TowerModel
-from recembed.search.annoy import AnnoyIndex, build_annoy
 from recembed.search.exact import ExactIndex
+from recembed.search.kinds import build, opened
 from recembed.training.recency import Recency
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.settings import Attention, Mean, Transformer
@@ -235,8 +235,8 @@ def test_a_model_of_cosines_is_scored_by_cosines_everywhere(setting, one, tmp_pa
     expected = users @ items.T / np.maximum(lengths, 1e-12)  # [n, n_items]
     assert model.items.metric == model.neighbours.metric == "cosine"
     assert np.allclose(model.users(histories) @ model.items.vectors.T, expected, atol=1e-5)
-    meta = build_annoy(model.items, tmp_path / "index", metric="dot", trees=20)
-    annoy = AnnoyIndex(tmp_path / "index", meta, model.items, 10**4, one)
+    meta = build("annoy", model.items, tmp_path / "index", metric="dot", size=20)
+    annoy = opened(tmp_path / "index", meta, model.items, 10**4, one)
     for index, k in ((ExactIndex(model.items, one), N_ITEMS - 1), (annoy, 3)):
         top = index.search(model.users(histories), k)
         assert (top.rows[:, :k] >= 0).all()

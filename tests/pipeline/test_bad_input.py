@@ -119,8 +119,8 @@ def test_a_missing_gpu_is_one_line(shop, train_refused):
     ("options", "message"),
     [
         (("--k", 0), "k must be at least 1"),
-        (("--trees", 0), "trees must be at least 1"),
-        (("--trees", -1), "trees must be at least 1"),  # Annoy would go on without end
+        (("--size", 0), "size must be at least 1"),
+        (("--size", -1), "size must be at least 1"),  # Annoy would go on without end
         (("--threads", 0), "threads must be at least 1"),
         (("--target-recall", 1.5), "a share above 0 and up to 1, not 1.5"),
         (("--target-recall", 0), "a share above 0 and up to 1, not 0"),
@@ -242,7 +242,7 @@ def test_a_folder_without_permission_is_one_line(made, call, refused, contents):
 WITHOUT = """
 import sys
 from pathlib import Path
-for name in ("torch", "annoy", "implicit"):
+for name in ("torch", "annoy", "faiss", "implicit"):
     sys.modules[name] = None  # as if it were not installed
 from recembed.cli import main
 def call(*arguments):
@@ -254,7 +254,8 @@ def call(*arguments):
 log, run = sys.argv[1:]
 for model in ("two-tower", "als", "item-knn"):
     call("train", log, "--model", model, "--out", "new", "--quiet")
-call("index", run, "--quiet")
+call("index", run, "--kind", "annoy", "--quiet")
+call("index", run, "--kind", "hnsw", "--quiet")
 call("recommend", run, "--user", "u001", "-k", "1")
 print(sorted(path.name for path in Path().iterdir()))
 """
@@ -274,7 +275,8 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(shop, made, t
         ["recembed[implicit]"],
         ["recembed[implicit]"],
         ["recembed[annoy]"],
+        ["recembed[faiss]"],
     ]
     *codes, answer, code, left = done.stdout.splitlines()
-    assert (codes, code, left) == (["1"] * 4, "0", "[]")
+    assert (codes, code, left) == (["1"] * 5, "0", "[]")
     assert '"reason": "model"' in answer  # a trained two-tower serves without torch

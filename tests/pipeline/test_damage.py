@@ -15,7 +15,7 @@ from recembed.run.folder import Run, writing
 def whole(copied, call):
     """A run with everything in it: an index and a report."""
     run = copied("als")
-    call("index", run, "--quiet")
+    call("index", run, "--kind", "annoy", "--quiet")
     call("evaluate", run, "--quiet")
     return run
 
@@ -149,7 +149,7 @@ def test_the_index_of_another_run_is_refused(whole, copied, refused, call):
     assert "this index was built for other item vectors" in refused(*ask(other))
     assert "this index was built for other item vectors" in refused("evaluate", other)
     assert call(*ask(other), "--index", "exact").answers[0]["reason"] == "model"
-    call("index", other, "--quiet")
+    call("index", other, "--kind", "annoy", "--quiet")
     assert call(*ask(other)).answers[0]["reason"] == "model"
 
 

@@ -81,7 +81,7 @@ def test_every_form_has_the_vectors_of_the_run(made, call, tmp_path, name, what)
 def test_the_exported_annoy_file_opens_with_annoy_and_finds_the_same(made, call, copied, tmp_path):
     annoy = pytest.importorskip("annoy")
     run, out = copied("als"), tmp_path / "items.ann"
-    call("index", run, "--quiet")
+    call("index", run, "--kind", "annoy", "--target-recall", 1, "--quiet")
     assert call("export", run, "--out", out, "--form", "index").out == f"60 vectors -> {out}\n"
     meta = Run.open(run).facts["index"]["meta"]
     forest = annoy.AnnoyIndex(meta["dim"] + (meta["metric"] == "angular"), meta["metric"])
@@ -130,7 +130,7 @@ def test_what_cannot_be_exported_is_one_line_and_no_file(made, refused, tmp_path
 
     out = ("--out", tmp_path / "vectors")
     says("item-knn has no vectors to export", made("item-knn"), *out)
-    says("has no Annoy index", made("als"), *out, "--form", "index")
+    says("has no index", made("als"), *out, "--form", "index")
     index = ("--form", "index", "--what", "users")
     says("the index holds items, not users", made("als"), *out, *index)
     says("there is no folder", made("als"), "--out", tmp_path / "missing" / "vectors")

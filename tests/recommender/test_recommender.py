@@ -21,7 +21,7 @@ from recembed.protocols import Machine
 from recembed.recommender import Recommendation, Recommender, State
 from recembed.run.folder import Run, writing
 from recembed.run.log import load_log, store_log
-from recembed.search.annoy import build_annoy
+from recembed.search.kinds import build as build_index
 from recembed.settings import as_dict
 
 ONE = Machine(threads=1)
@@ -68,12 +68,12 @@ def write(folder, name, log, part, **facts):
 
 
 def add_annoy(folder):
-    """An index as indexing makes it; search_k is high enough to find everything."""
+    """An index as indexing makes it; effort is high enough to find everything."""
     run = Run.open(folder)
     _, model = ranker_of(run)
     with writing(folder, new=False) as writer, writer.file("index", "ann") as path:
-        meta = build_annoy(model.items, path, metric="angular", trees=20)
-        writer.facts({"index": {"kind": "annoy", "meta": meta, "search_k": 1000, "audit": {}}})
+        meta = build_index("annoy", model.items, path, metric="angular", size=20)
+        writer.facts({"index": {"kind": "annoy", "meta": meta, "effort": 1000, "audit": {}}})
     return folder
 
 
@@ -302,7 +302,7 @@ def test_a_run_with_an_index_answers_from_it_unless_told_otherwise(tmp_path):
     exact = Recommender.load(folder, index="exact")
     for kind in (None, "annoy"):
         recommender = Recommender.load(folder, index=kind)
-        assert type(recommender.ranker.ranker.index).__name__ == "AnnoyIndex"
+        assert type(recommender.ranker.ranker.index).__name__ == "ApproximateIndex"
         for user in ("u1", "u2", "nobody"):
             assert recommender.recommend(user, 8) == exact.recommend(user, 8)
     assert type(exact.ranker.ranker.index).__name__ == "ExactIndex"
@@ -331,9 +331,11 @@ def test_an_index_that_was_cut_short_is_refused_before_annoy_reads_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["item2vec", "popularity"])
 def test_asking_for_an_index_that_is_not_there_is_one_clear_error(runs, name):
-    with pytest.raises(RunError, match="has no Annoy index: build it with `recembed index`"):
+    with pytest.raises(
+        RunError, match="has no Annoy index: build it with `recembed index --kind annoy`"
+    ):
         Recommender.load(runs(name), index="annoy")
-    with pytest.raises(DataError, match="no index 'faiss'; there is exact, annoy"):
+    with pytest.raises(DataError, match="no index 'faiss'; there is exact, annoy, hnsw, ivf"):
         Recommender.load(runs(name), index="faiss")
 
 
@@ -360,8 +362,8 @@ def test_popular_items_are_counted_in_the_parts_that_were_trained_on(tmp_path):
         {"trained": 0},
         {"trained": "all"},
         {"index": {"kind": "annoy"}},
-        {"index": {"meta": {}, "search_k": 1}},
-        {"index": {"meta": None, "search_k": None}},
+        {"index": {"meta": {}, "effort": 1}},
+        {"index": {"meta": None, "effort": None}},
     ],
 )
 def test_a_run_whose_facts_do_not_fit_is_one_clear_error(tmp_path, runs, facts):

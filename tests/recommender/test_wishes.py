@@ -343,7 +343,7 @@ def test_threads_get_the_answers_of_one_run_or_the_other_while_it_is_reloaded(tm
 
 
 def test_an_index_below_the_floor_is_refused(tmp_path):
-    facts = {"index": {"kind": "annoy", "meta": {}, "search_k": 1, "audit": {"recall": 0.9}}}
+    facts = {"index": {"kind": "annoy", "meta": {}, "effort": 1, "audit": {"recall": 0.9}}}
     run = write(tmp_path / "run", "item2vec", **facts)
     with pytest.raises(RunError, match=r"finds 0\.900 of the exact lists, less than the 0\.95"):
         Recommender.load(run, min_recall=0.95)

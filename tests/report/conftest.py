@@ -80,15 +80,15 @@ def search(n: int) -> Search:
 def index() -> dict[str, object]:
     ladder = [("dot", 500 * 2**at, 1 - 0.5 / (at + 1) ** 1.5, 9000 / 2**at) for at in range(6)]
     ladder += [("angular", 500 * 2**at, 1 - 0.3 / (at + 1) ** 2, 7000 / 2**at) for at in range(5)]
-    names = ("metric", "search_k", "recall", "queries_per_second")
-    price = {"k": 10, "queries": 1000, "build_seconds": 3.2, "bytes": 40 << 20}
+    names = ("metric", "effort", "recall", "queries_per_second")
+    price = {"k": 10, "queries": 1000, "build_seconds": 3.2, "bytes": 40 << 20, "size": 50}
     price["exact_queries_per_second"] = 2100.0
     tried = [dict(zip(names, each, strict=True)) | price for each in ladder]
     kept = {name: tried[9][name] for name in ("recall", "queries_per_second", *price)}
     return {
         "kind": "annoy",
-        "meta": {"metric": "angular"},
-        "search_k": tried[9]["search_k"],
+        "meta": {"kind": "annoy", "metric": "angular", "size": 50},
+        "effort": tried[9]["effort"],
         "audit": kept,
         "tried": tried,
     }

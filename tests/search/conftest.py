@@ -13,10 +13,12 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.protocols import Machine
 from recembed.search import batch
-from recembed.search.annoy import AnnoyIndex, build_annoy
 from recembed.search.exact import ExactIndex
+from recembed.search.kinds import build as build_index
+from recembed.search.kinds import opened
 
 ONE_THREAD = Machine(threads=1)
+APPROXIMATE = ("annoy", "hnsw", "ivf")
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def make_world(seed, most=200):
     return World(embeddings, queries, int(rng.integers(1, 9)), exclude, allow)
 
 
-def annoy(metric):
-    def build(embeddings, machine=ONE_THREAD, search_k=3):
+def approximate(kind, metric):
+    def build(embeddings, machine=ONE_THREAD, effort=3):
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "items.ann"
-            meta = build_annoy(embeddings, path, metric=metric, trees=3)
-            return AnnoyIndex(path, meta, embeddings, search_k, machine)  # stays mapped
+            path = Path(folder) / "index"
+            meta = build_index(kind, embeddings, path, metric=metric, size=3)
+            return opened(path, meta, embeddings, effort, machine)  # stays mapped
 
     return build
 
@@ -118,8 +120,11 @@ def batched(embeddings, machine=ONE_THREAD):
 KINDS = {
     "exact": exact,
     "batched": batched,
-    "annoy-dot": annoy("dot"),
-    "annoy-angular": annoy("angular"),
+    **{
+        f"{kind}-{metric}": approximate(kind, metric)
+        for kind in APPROXIMATE
+        for metric in ("dot", "angular")
+    },
 }
 
 

@@ -1,0 +1,191 @@
+"""The index of a kind that answers a run's users fastest, and well enough."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recembed.arrays import Vectors
+from recembed.data.embeddings import Embeddings
+from recembed.progress import QUIET, Progress
+from recembed.protocols import THIS_MACHINE, Machine
+from recembed.search.approximate import HOPELESS, METRICS, Metric
+from recembed.search.audit import Audit, Truth, audit, placed
+from recembed.search.exact import ExactIndex
+from recembed.search.faiss import STEPS
+from recembed.search.kinds import KINDS, Approximate, build, opened
+from recembed.seed import rng
+
+LEAP = 8  # steps at a time until the target is reached: four times the effort
+QUERIES = 1000  # a recall over them has a standard error below 0.01
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `tuned` looks for, and where."""
+
+    target_recall: float = 0.95
+    """Share of the exact top k that the index has to find."""
+    k: int = 10
+    """Length of the audited lists."""
+    size: int | None = None
+    """Trees, links or lists; None: those that are worth trying."""
+    queries: int = 2 * QUERIES
+    """Users that are asked at most, drawn by the seed: half to tune, half to audit what came."""
+    seed: int = 0
+    threads: int = 1
+    """Build threads; above 1 the same seed may not give the same file."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An index file, what opens it, and what it was found to be worth.
+
+    effort: items that it looks at for a query. tried: every audit that it was chosen by.
+    """
+
+    path: Path
+    meta: dict[str, Any]
+    effort: int
+    audit: Audit
+    tried: list[dict[str, Any]]
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast as exact search it answers."""
+        return self.audit.queries_per_second / self.audit.exact_queries_per_second
+
+
+def tuned(
+    kind: Approximate,
+    embeddings: Embeddings,
+    queries: Vectors,
+    folder: Path,
+    tuning: Tuning = Tuning(),
+    *,
+    machine: Machine = THIS_MACHINE,
+    progress: Progress = QUIET,
+) -> Built:
+    """Build indices of a kind in `folder` and keep the one that suits these user queries.
+
+    Both metrics are built at the usual size, the other sizes with the faster one. For each the
+    least effort is looked for that reaches the target recall, unless a rival has reached it faster.
+    Neither metric wins everywhere: Annoy's own "dot" loses nearly all recall on some vectors and is
+    the faster one on others. The audit of what is kept is made with queries that chose nothing.
+
+    Raises: DataError if no query is left; MissingExtra if the kind's package is not installed.
+    """
+    folder.mkdir(exist_ok=True)
+    queries = placed(queries)
+    if len(queries) > tuning.queries:
+        drawn = rng(tuning.seed, "audit").choice(len(queries), tuning.queries, replace=False)
+        queries = queries[drawn]
+    exact = ExactIndex(embeddings, machine)
+    search = _Search(
+        kind,
+        embeddings,
+        folder,
+        tuning,
+        machine,
+        progress,
+        Truth.of(exact, queries[::2], tuning.k),
+        [],
+    )
+    sizes = KINDS[kind].sizes(len(exact.candidates)) if tuning.size is None else (tuning.size,)
+    best: Built | None = None
+    for metric in METRICS:
+        best = search.better(metric, sizes[0], best)
+    assert best is not None
+    for size in sizes[1:]:
+        best = search.better(best.meta["metric"], size, best)
+    others = queries[1::2]
+    return search.audited(best, Truth.of(exact, others, tuning.k) if len(others) else search.truth)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    kind: Approximate
+    embeddings: Embeddings
+    folder: Path
+    tuning: Tuning
+    machine: Machine
+    progress: Progress
+    truth: Truth
+    tried: list[dict[str, Any]]
+
+    def better(self, metric: Metric, size: int, rival: Built | None) -> Built:
+        """The faster one of a new index and its rival; the other one's file is removed."""
+        path = self.folder / f"{metric}-{size}.index"
+        tuning = self.tuning
+        meta = build(
+            self.kind,
+            self.embeddings,
+            path,
+            metric=metric,
+            size=size,
+            seed=tuning.seed,
+            threads=tuning.threads,
+        )
+        new = self._least(path, meta, rival)
+        kept, left = new, rival
+        if rival is not None and not self._wins(new.audit, rival.audit):
+            kept, left = rival, new
+        if left is not None:
+            left.path.unlink()
+        return kept
+
+    def audited(self, built: Built, truth: Truth) -> Built:
+        """With the audit by another truth; it takes more effort where it falls short there."""
+        effort = built.effort
+        while True:
+            found = self._ask(built.path, built.meta, effort, truth)
+            if found.audit.recall >= self.tuning.target_recall or effort >= built.meta["n"]:
+                return found
+            effort = self._step(built.meta["n"], self._at(effort) + 1)
+
+    def _least(self, path: Path, meta: dict[str, Any], rival: Built | None) -> Built:
+        """The least effort that reaches the target: up in leaps, then by halves of the last one."""
+        n, target, k = meta["n"], self.tuning.target_recall, self.tuning.k
+        searched = HOPELESS * k <= n  # else exact search answers at any effort: nothing is learned
+        low, high = -1, self._at(k if searched else n)
+        while True:
+            found = self._try(path, meta, self._step(n, high))
+            reached = found.audit.recall >= target
+            if reached or (rival is not None and not self._wins(found.audit, rival.audit)):
+                break
+            low, high = high, high + LEAP
+        while reached and low >= 0 and high - low > 1:
+            middle = (low + high) // 2
+            tried = self._try(path, meta, self._step(n, middle))
+            low, high = (low, middle) if tried.audit.recall >= target else (middle, high)
+            found = tried if high == middle else found
+        return found
+
+    def _try(self, path: Path, meta: dict[str, Any], effort: int) -> Built:
+        found = self._ask(path, meta, effort, self.truth)
+        row = {"metric": meta["metric"], "size": meta["size"], "effort": effort}
+        self.tried.append({**row, **asdict(found.audit)})
+        return found
+
+    def _ask(self, path: Path, meta: dict[str, Any], effort: int, truth: Truth) -> Built:
+        index = opened(path, meta, self.embeddings, effort, self.machine)
+        price = {"build_seconds": meta["build_seconds"], "bytes": meta["bytes"]}
+        result = audit(index, truth, **price)
+        kind = KINDS[self.kind]
+        self.progress.say(
+            f"{kind.label} {meta['metric']}, {meta['size']:,} {kind.parts}, effort {effort:,}: "
+            f"recall@{truth.k} {result.recall:.3f}, {result.queries_per_second:,.0f} queries/s"
+        )
+        return Built(path, meta, effort, result, self.tried)
+
+    def _wins(self, new: Audit, rival: Audit) -> bool:
+        """Whether an index may still be the faster one; more effort only makes it slower."""
+        return new.queries_per_second > rival.queries_per_second
+
+    def _at(self, effort: int) -> int:
+        return int(np.searchsorted(STEPS, effort))
+
+    def _step(self, n: int, at: int) -> int:
+        """An effort; n, where everything is scored exactly, is the last one."""
+        return int(min(STEPS[min(at, len(STEPS) - 1)], max(n, 1)))
