@@ -28,14 +28,14 @@ def killed(arguments, seconds):
         [sys.executable, Path(__file__).with_name("doing.py"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # nothing of what it said stays behind in a reader
     )
-    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    assert process.stdout.readline() == b"ready\n", process.communicate()[1].decode()
     time.sleep(seconds)
     process.kill()
     said, wrong = process.communicate()
-    assert process.returncode == -9, wrong
-    return [line.split() for line in said.splitlines()]
+    assert process.returncode == -9, wrong.decode()
+    return [line.split() for line in said.decode().splitlines()]
 
 
 def check(run, said, before):

@@ -1,7 +1,9 @@
 """Users deleted from a run: nothing of it names them, and the others are answered as before."""
 
 import json
+import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +24,7 @@ ZSTD = b"\x28\xb5\x2f\xfd"  # begins every compressed page
 TOWERS = {"dim": 8, "epochs": 2, "batch_size": 64, "users.ids": True}
 
 
-def trained(shop, tmp_path, who, model="two-tower", **settings):
+def trained(shop, folder, who, model, **settings):
     """A run in which one user is called `who`, with an index, a report that names users, and a
     user table that tells the id again in several types of columns.
     """
@@ -32,7 +34,7 @@ def trained(shop, tmp_path, who, model="two-tower", **settings):
     ids[17] = who
     events = [(ids[rows[user]], item, time) for user, item, time, _ in shop.events]
     frame = pa.table(dict(zip(("user", "item", "time"), zip(*events, strict=True), strict=True)))
-    pq.write_table(frame, tmp_path / "log.parquet")
+    pq.write_table(frame, folder / "log.parquet")
     texts = [f"about {each}" for each in ids]
     table = {
         "user_id": ids,
@@ -41,13 +43,38 @@ def trained(shop, tmp_path, who, model="two-tower", **settings):
         "code": pa.array(texts).dictionary_encode(),
         "tags": pa.array([[each, "x"] for each in texts]),
     }
-    pq.write_table(pa.table(table), tmp_path / "users.parquet")
-    run = tmp_path / "run"
-    how = {"users": tmp_path / "users.parquet", "test": "last:1", "quiet": True}
-    recembed.train(tmp_path / "log.parquet", run, model=model, set=settings, **how)
+    pq.write_table(pa.table(table), folder / "users.parquet")
+    run = folder / "run"
+    how = {"users": folder / "users.parquet", "test": "last:1", "quiet": True}
+    recembed.train(folder / "log.parquet", run, model=model, set=settings, **how)
     recembed.index(run, kind="annoy", quiet=True)
     recembed.evaluate(run, examples=100, show_users=True, quiet=True)
     return run, ids
+
+
+@pytest.fixture(scope="module")
+def towers(shop, tmp_path_factory):
+    """Who -> their run of two towers, where a user has a vector; and all ids. Never change one."""
+    runs = {}
+
+    def of(who):
+        if who not in runs:
+            folder = tmp_path_factory.mktemp("towers")
+            runs[who] = trained(shop, folder, who, "two-tower", **TOWERS)
+        return runs[who]
+
+    return of
+
+
+@pytest.fixture
+def copy(towers, tmp_path):
+    """The same, to be changed."""
+
+    def of(who):
+        run, ids = towers(who)
+        return Path(shutil.copytree(run, tmp_path / "run")), ids
+
+    return of
 
 
 def page(content):
@@ -89,8 +116,8 @@ def telling(folder, who):
 
 
 @pytest.mark.parametrize("who", [TEXT, NUMBER])
-def test_no_byte_of_the_run_names_a_user_who_was_forgotten(shop, tmp_path, who):
-    run, _ = trained(shop, tmp_path, who, **TOWERS)
+def test_no_byte_of_the_run_names_a_user_who_was_forgotten(copy, who):
+    run, _ = copy(who)
     assert telling(run, who) == {"model", "users", "report"}
     told = forget(run, user=[who])
     assert telling(run, who) == set()
@@ -101,16 +128,16 @@ def test_no_byte_of_the_run_names_a_user_who_was_forgotten(shop, tmp_path, who):
     assert recembed.recommend(run, user=[who])[0].reason.startswith(f"user {who!r} is unknown")
 
 
-def test_other_users_are_answered_as_before(shop, tmp_path):
-    run, ids = trained(shop, tmp_path, TEXT, **TOWERS)
+def test_other_users_are_answered_as_before(copy):
+    run, ids = copy(TEXT)
     others = [each for each in ids if each != TEXT]
     before = [each.to_dict() for each in recembed.recommend(run, user=others)]
     forget(run, user=[TEXT])
     assert [each.to_dict() for each in recembed.recommend(run, user=others)] == before
 
 
-def test_the_log_of_the_run_is_the_one_without_them(shop, tmp_path):
-    run, ids = trained(shop, tmp_path, TEXT, **TOWERS)
+def test_the_log_of_the_run_is_the_one_without_them(copy):
+    run, ids = copy(TEXT)
     old, _ = load_log(Run.open(run))
     told = forget(run, user=[TEXT, ids[3]])
     opened = Run.open(run)
@@ -136,13 +163,23 @@ def test_the_log_of_the_run_is_the_one_without_them(shop, tmp_path):
 
 
 def test_a_run_goes_on_working_afterwards(shop, tmp_path):
-    run, _ = trained(shop, tmp_path, TEXT, model="item2vec", dim=8, negatives=3, epochs=2)
+    run, _ = trained(shop, tmp_path, TEXT, "item2vec", dim=8, negatives=3, epochs=2)
     forget(run, user=TEXT)
     recembed.index(run, kind="annoy", quiet=True)
     report = recembed.evaluate(run, quiet=True)
     assert report.setting["split"]["test_users"] == 119
     with pytest.raises(DataError, match="1 of 1 users are unknown"):
         forget(run, user=[TEXT])
+
+
+def test_items_that_were_removed_stay_so(copied):
+    run = copied("als")
+    (best, *_) = recembed.recommend(run, user=["u002"])[0].items
+    recembed.update(run, remove=[best.item])
+    before = recembed.recommend(run, user=["u002"])[0].to_dict()
+    assert forget(run, user=["u001"]).dropped == ()
+    assert recembed.recommend(run, user=["u002"])[0].to_dict() == before
+    assert best.item not in [each["item"] for each in before["items"]]
 
 
 def test_an_unknown_user_changes_nothing(made, copied, contents, refused):
