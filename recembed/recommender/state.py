@@ -1,5 +1,6 @@
 """All that answers need of a run, loaded once and never changed: many threads may read it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +68,12 @@ class State:
         history: Source | None,
         machine: Machine,
     ) -> "State":
-        log, part = load_log(opened)
+        names = ("model",) if index == "exact" else ("model", "index")
+        large = [name for name in names if opened.has(name)]
+        with ThreadPoolExecutor(1) as beside:  # they are hashed without the GIL
+            checking = beside.submit(opened.check, large)
+            log, part = load_log(opened)
+            checking.result()
         ranker, model = ranker_of(
             opened, index=index, min_recall=min_recall, machine=machine, loaded=(log, part)
         )
