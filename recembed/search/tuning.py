@@ -1,6 +1,6 @@
 """The index of a kind that answers a run's users fastest, and well enough."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from recembed.arrays import Vectors
 from recembed.data.embeddings import Embeddings
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
-from recembed.search.approximate import HOPELESS, METRICS, Metric
+from recembed.search.approximate import HOPELESS, METRICS, ApproximateIndex, Metric
 from recembed.search.audit import Audit, Truth, audit, placed
 from recembed.search.exact import ExactIndex
 from recembed.search.faiss import STEPS
@@ -18,6 +18,7 @@ from recembed.search.kinds import KINDS, Approximate, build, opened
 from recembed.seed import rng
 
 LEAP = 8  # steps at a time until the target is reached: four times the effort
+HOPELESSLY = 0.1  # of exact search's speed, and still too little found: minutes for nothing
 QUERIES = 1000  # a recall over them has a standard error below 0.01
 
 
@@ -129,7 +130,7 @@ class _Search:
         )
         new = self._least(path, meta, rival)
         kept, left = new, rival
-        if rival is not None and not self._wins(new.audit, rival.audit):
+        if rival is not None and not _wins(new, rival):
             kept, left = rival, new
         if left is not None:
             left.path.unlink()
@@ -137,39 +138,50 @@ class _Search:
 
     def audited(self, built: Built, truth: Truth) -> Built:
         """With the audit by another truth; it takes more effort where it falls short there."""
-        effort = built.effort
+        index, effort = self._open(built.path, built.meta), built.effort
         while True:
-            found = self._ask(built.path, built.meta, effort, truth)
-            if found.audit.recall >= self.tuning.target_recall or effort >= built.meta["n"]:
-                return found
+            found = self._ask(index, built.meta, effort, truth)
+            if found.recall >= self.tuning.target_recall or effort >= built.meta["n"]:
+                return replace(built, effort=effort, audit=found)
             effort = self._step(built.meta["n"], self._at(effort) + 1)
 
     def _least(self, path: Path, meta: dict[str, Any], rival: Built | None) -> Built:
-        """The least effort that reaches the target: up in leaps, then by halves of the last one."""
+        """The least effort that reaches the target: up in leaps, then by halves of the last one.
+
+        All items at last, which is exact search, where that is faster.
+        """
         n, target, k = meta["n"], self.tuning.target_recall, self.tuning.k
+        index = self._open(path, meta)
         searched = HOPELESS * k <= n  # else exact search answers at any effort: nothing is learned
         low, high = -1, self._at(k if searched else n)
         while True:
-            found = self._try(path, meta, self._step(n, high))
+            found = self._try(index, path, meta, self._step(n, high))
             reached = found.audit.recall >= target
-            if reached or (rival is not None and not self._wins(found.audit, rival.audit)):
+            if reached or found.gain < HOPELESSLY or (rival and not _wins(found, rival)):
                 break
             low, high = high, high + LEAP
         while reached and low >= 0 and high - low > 1:
             middle = (low + high) // 2
-            tried = self._try(path, meta, self._step(n, middle))
+            tried = self._try(index, path, meta, self._step(n, middle))
             low, high = (low, middle) if tried.audit.recall >= target else (middle, high)
             found = tried if high == middle else found
-        return found
+        if found.gain >= 1 or found.effort >= n:
+            return found
+        return self._try(index, path, meta, n)
 
-    def _try(self, path: Path, meta: dict[str, Any], effort: int) -> Built:
-        found = self._ask(path, meta, effort, self.truth)
+    def _open(self, path: Path, meta: dict[str, Any]) -> ApproximateIndex:
+        return opened(path, meta, self.embeddings, 1, self.machine)
+
+    def _try(self, index: ApproximateIndex, path: Path, meta: dict[str, Any], effort: int) -> Built:
+        found = self._ask(index, meta, effort, self.truth)
         row = {"metric": meta["metric"], "size": meta["size"], "effort": effort}
-        self.tried.append({**row, **asdict(found.audit)})
-        return found
+        self.tried.append({**row, **asdict(found)})
+        return Built(path, meta, effort, found, self.tried)
 
-    def _ask(self, path: Path, meta: dict[str, Any], effort: int, truth: Truth) -> Built:
-        index = opened(path, meta, self.embeddings, effort, self.machine)
+    def _ask(
+        self, index: ApproximateIndex, meta: dict[str, Any], effort: int, truth: Truth
+    ) -> Audit:
+        index.effort = effort
         price = {"build_seconds": meta["build_seconds"], "bytes": meta["bytes"]}
         result = audit(index, truth, **price)
         kind = KINDS[self.kind]
@@ -177,11 +189,7 @@ class _Search:
             f"{kind.label} {meta['metric']}, {meta['size']:,} {kind.parts}, effort {effort:,}: "
             f"recall@{truth.k} {result.recall:.3f}, {result.queries_per_second:,.0f} queries/s"
         )
-        return Built(path, meta, effort, result, self.tried)
-
-    def _wins(self, new: Audit, rival: Audit) -> bool:
-        """Whether an index may still be the faster one; more effort only makes it slower."""
-        return new.queries_per_second > rival.queries_per_second
+        return result
 
     def _at(self, effort: int) -> int:
         return int(np.searchsorted(STEPS, effort))
@@ -189,3 +197,8 @@ class _Search:
     def _step(self, n: int, at: int) -> int:
         """An effort; n, where everything is scored exactly, is the last one."""
         return int(min(STEPS[min(at, len(STEPS) - 1)], max(n, 1)))
+
+
+def _wins(new: Built, rival: Built) -> bool:
+    """Whether an index may be the faster one; more effort only makes it slower."""
+    return new.audit.queries_per_second > rival.audit.queries_per_second

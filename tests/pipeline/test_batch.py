@@ -226,7 +226,7 @@ def test_parts_of_an_older_run_are_not_used(copied, call, tmp_path, small_blocks
     run = copied("item2vec")
     question = {"all_users": True, "out": tmp_path / "recs", "k": 4, "quiet": True}
     stopped(monkeypatch, run, question)
-    call("index", run, "--quiet")
+    call("index", run, "--kind", "annoy", "--quiet")
     with monkeypatch.context() as patch:
         asked = stopped_after(patch, None)
         recembed.recommend(run, **question)

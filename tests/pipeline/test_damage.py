@@ -192,7 +192,7 @@ def test_a_full_disk_is_one_line_and_leaves_everything_as_it_was(
         *(("export", whole, "--out", out, *form) for form in forms),
         (*train, whole),
         (*train, above / "new"),
-        ("index", whole, "--quiet"),
+        ("index", whole, "--kind", "annoy", "--quiet"),
         ("evaluate", whole, "--quiet"),
         report,
     ):
