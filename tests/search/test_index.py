@@ -82,6 +82,17 @@ def test_a_catalogue_without_known_items_gives_empty_lists(build, n):
     assert top.tied.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("metric", ["dot", "cosine"])
+def test_queries_of_zeros_and_lists_longer_than_the_catalogue_are_full(build, metric):
+    items = Embeddings(Vocabulary.numbered(20), plain().vectors, np.ones(20, bool), metric)
+    top = build(items).search(np.zeros((2, 4), np.float32), 30)
+    assert top.rows.tolist() == [[*range(20)]] * 2
+    assert (top.scores == 0).all()
+    top = build(items).search(np.zeros((1, 4), np.float32), 2)
+    assert len({*top.rows[0].tolist()}) == 2
+    assert (top.scores == 0).all()
+
+
 def test_a_query_with_nothing_eligible_gets_an_empty_list(build):
     allow = Sequences.of([[], [3, 4]])
     exclude = Sequences.of([[], [3, 4]])
