@@ -103,7 +103,13 @@ class Batch:
     def _join(self, files: Sequence[Path], beside: Path, out: Path) -> int:
         """A row group for each part; the file takes the place of `out` when it is whole."""
         nobody, n = listed(self.state, np.zeros(0, np.int32), self.wish), 0
-        with pq.ParquetWriter(beside, named(self.state, nobody).schema) as writer:
+        schema = named(self.state, nobody).schema
+        repeated = [name for name in schema.names if name not in ("score", "because")]
+        how = {
+            "use_dictionary": repeated,
+            "write_statistics": ["user"],
+        }  # of all takes twice as long
+        with pq.ParquetWriter(beside, schema, **how) as writer:
             for file in files:
                 lists = feather.read_table(file, memory_map=True)
                 writer.write_table(named(self.state, lists), max(1, len(lists)))
