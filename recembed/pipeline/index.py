@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from recembed.arrays import Vectors
 from recembed.errors import DataError, RunError
 from recembed.models.stored import has_vectors, ranker_of
 from recembed.pipeline.train import check_seed, machine_of
@@ -18,7 +17,7 @@ from recembed.run.log import load_log
 from recembed.run.writer import Writer
 from recembed.search.audit import Audit
 from recembed.search.kinds import IndexKind, suited
-from recembed.search.tuning import QUERIES, Built, Tuning, tuned
+from recembed.search.tuning import QUERIES, Asked, Built, Tuning, tuned
 from recembed.seed import rng
 
 PAYS = 1.25  # times the queries/s of exact search, beyond a clock's noise
@@ -74,12 +73,13 @@ def _built(
     if not has_vectors(model):
         raise RunError(f"{run.facts['model']} has no vectors: there is nothing to index")
     among = suited(int(model.items.known.sum())) if kind == "auto" else (kind,)
+    asked = _asked(run, model, tuning.seed)
     best: Built | None = None
     for each in among:
         built = tuned(
             each,
             model.items,
-            _queries(run, model, tuning.seed),
+            asked,
             folder / each,
             tuning,
             machine=machine_of(None, "auto"),
@@ -126,11 +126,12 @@ def _keep(run: Run, writer: Writer, built: Built | None) -> None:
     )
 
 
-def _queries(run: Run, model: VectorModel, seed: int) -> Vectors:
-    """Vectors of users drawn from those with a history in what was trained on."""
+def _asked(run: Run, model: VectorModel, seed: int) -> Asked:
+    """Users drawn from those with a history in what was trained on, as they are served."""
     log, part = load_log(run)
     histories = log.interactions.keep(part < run.facts["trained"])
     there = np.flatnonzero(histories.events.sizes > 0)
     if len(there) > 2 * QUERIES:
         there = np.sort(rng(seed, "queries").choice(there, 2 * QUERIES, replace=False))
-    return model.users(histories.take_users(there))
+    drawn = histories.take_users(there)
+    return Asked(model.users(drawn), None if run.facts.get("repeats") else drawn.events)

@@ -4,8 +4,10 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recembed.arrays import Vectors
+from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.protocols import Index, TopK
 
@@ -25,19 +27,26 @@ class Audit:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What exact search lists for queries [q, dim], none of zeros, and the seconds it took."""
+    """What exact search lists for queries [q, dim], none of zeros, and the seconds it took.
+
+    exclude: rows that each query may not list, as where items of a history do not come back.
+    """
 
     queries: Vectors
     k: int
+    exclude: Sequences | None
     top: TopK
     seconds: float
 
     @classmethod
-    def of(cls, exact: Index, queries: Vectors, k: int = 10) -> "Truth":
+    def of(
+        cls, exact: Index, queries: Vectors, k: int = 10, exclude: Sequences | None = None
+    ) -> "Truth":
         """Queries of zeros are left out. Raises: DataError if no query is left."""
-        queries = placed(queries)
+        rows = placed(queries)
+        queries, exclude = queries[rows], exclude and exclude.take(rows)
         exact.search(queries, k)  # what is compiled is loaded before the clock runs
-        return cls(queries, k, *_timed(exact, queries, k))
+        return cls(queries, k, exclude, *_timed(exact, queries, k, exclude))
 
 
 def audit(index: Index, truth: Truth, *, build_seconds: float = 0.0, bytes: int = 0) -> Audit:
@@ -46,7 +55,7 @@ def audit(index: Index, truth: Truth, *, build_seconds: float = 0.0, bytes: int 
     A listed item whose score reaches the exact k-th counts as found: which of equal items are
     listed does not matter.
     """
-    found, seconds = _timed(index, truth.queries, truth.k)
+    found, seconds = _timed(index, truth.queries, truth.k, truth.exclude)
     n = len(truth.queries)
     return Audit(
         recall=recall(found, truth.top),
@@ -67,12 +76,12 @@ def recall(found: TopK, truth: TopK) -> float:
     return float(hits.sum() / listed.sum()) if listed.any() else 1.0
 
 
-def placed(queries: Vectors) -> Vectors:
-    """The queries that are not all zeros.
+def placed(queries: Vectors) -> NDArray[np.int64]:
+    """Which queries are not all zeros, ascending.
 
     Raises: DataError if there are none.
     """
-    left: Vectors = queries[(queries != 0).any(axis=1)]
+    left = np.flatnonzero((queries != 0).any(axis=1))
     if len(left):
         return left
     raise DataError(
@@ -81,7 +90,7 @@ def placed(queries: Vectors) -> Vectors:
     )
 
 
-def _timed(index: Index, queries: Vectors, k: int) -> tuple[TopK, float]:
+def _timed(index: Index, queries: Vectors, k: int, exclude: Sequences | None) -> tuple[TopK, float]:
     begin = time.perf_counter()
-    top = index.search(queries, k)
+    top = index.search(queries, k, exclude=exclude)
     return top, max(time.perf_counter() - begin, 1e-9)

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recembed.arrays import Vectors
 from recembed.data.embeddings import Embeddings
+from recembed.data.sequences import Sequences
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.search.approximate import HOPELESS, METRICS, ApproximateIndex, Metric
@@ -18,6 +20,7 @@ from recembed.search.kinds import KINDS, Approximate, build, opened
 from recembed.seed import rng
 
 LEAP = 8  # steps at a time until the target is reached: four times the effort
+SLOW = 0.5  # of exact search's speed: one user at a time may still be quicker
 HOPELESSLY = 0.1  # of exact search's speed, and still too little found: minutes for nothing
 QUERIES = 1000  # a recall over them has a standard error below 0.01
 
@@ -37,6 +40,14 @@ class Tuning:
     seed: int = 0
     threads: int = 1
     """Build threads; above 1 the same seed may not give the same file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Users' vectors [q, dim], and the rows that each may not list when they are served."""
+
+    queries: Vectors
+    exclude: Sequences | None = None
 
 
 @dataclass(frozen=True)
@@ -61,28 +72,32 @@ class Built:
 def tuned(
     kind: Approximate,
     embeddings: Embeddings,
-    queries: Vectors,
+    asked: Asked,
     folder: Path,
     tuning: Tuning = Tuning(),
     *,
     machine: Machine = THIS_MACHINE,
     progress: Progress = QUIET,
 ) -> Built:
-    """Build indices of a kind in `folder` and keep the one that suits these user queries.
+    """Build indices of a kind in `folder` and keep the one that suits these users.
 
     Both metrics are built at the usual size, the other sizes with the faster one. For each the
     least effort is looked for that reaches the target recall, unless a rival has reached it faster.
     Neither metric wins everywhere: Annoy's own "dot" loses nearly all recall on some vectors and is
-    the faster one on others. The audit of what is kept is made with queries that chose nothing.
+    the faster one on others. The audit of what is kept is made with users who chose nothing.
 
     Raises: DataError if no query is left; MissingExtra if the kind's package is not installed.
     """
     folder.mkdir(exist_ok=True)
-    queries = placed(queries)
-    if len(queries) > tuning.queries:
-        drawn = rng(tuning.seed, "audit").choice(len(queries), tuning.queries, replace=False)
-        queries = queries[drawn]
+    rows = placed(asked.queries)
+    if len(rows) > tuning.queries:
+        rows = rng(tuning.seed, "audit").choice(rows, tuning.queries, replace=False)
     exact = ExactIndex(embeddings, machine)
+
+    def truth(rows: NDArray[np.int64]) -> Truth:
+        barred = asked.exclude and asked.exclude.take(rows)
+        return Truth.of(exact, asked.queries[rows], tuning.k, barred)
+
     search = _Search(
         kind,
         embeddings,
@@ -90,7 +105,7 @@ def tuned(
         tuning,
         machine,
         progress,
-        Truth.of(exact, queries[::2], tuning.k),
+        truth(rows[::2]),
         [],
     )
     sizes = KINDS[kind].sizes(len(exact.candidates)) if tuning.size is None else (tuning.size,)
@@ -100,8 +115,7 @@ def tuned(
     assert best is not None
     for size in sizes[1:]:
         best = search.better(best.meta["metric"], size, best)
-    others = queries[1::2]
-    return search.audited(best, Truth.of(exact, others, tuning.k) if len(others) else search.truth)
+    return search.audited(best, truth(rows[1::2]) if len(rows) > 1 else search.truth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +162,7 @@ class _Search:
     def _least(self, path: Path, meta: dict[str, Any], rival: Built | None) -> Built:
         """The least effort that reaches the target: up in leaps, then by halves of the last one.
 
-        All items at last, which is exact search, where that is faster.
+        All items at last, which is exact search, where that is far faster.
         """
         n, target, k = meta["n"], self.tuning.target_recall, self.tuning.k
         index = self._open(path, meta)
@@ -165,7 +179,7 @@ class _Search:
             tried = self._try(index, path, meta, self._step(n, middle))
             low, high = (low, middle) if tried.audit.recall >= target else (middle, high)
             found = tried if high == middle else found
-        if found.gain >= 1 or found.effort >= n:
+        if found.gain >= SLOW or found.effort >= n:
             return found
         return self._try(index, path, meta, n)
 
@@ -200,5 +214,12 @@ class _Search:
 
 
 def _wins(new: Built, rival: Built) -> bool:
-    """Whether an index may be the faster one; more effort only makes it slower."""
-    return new.audit.queries_per_second > rival.audit.queries_per_second
+    """Whether an index may be the faster one; more effort only makes it slower.
+
+    Exact search under its name does not win by the noise of a clock.
+    """
+    return _merit(new) > _merit(rival)
+
+
+def _merit(built: Built) -> tuple[bool, float]:
+    return built.effort < built.meta["n"], built.audit.queries_per_second

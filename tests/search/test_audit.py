@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from recembed.data.embeddings import Embeddings
+from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.protocols import TopK
@@ -61,3 +62,15 @@ def test_exact_search_audits_itself_as_perfect():
     items = random_items(300)
     exact = ExactIndex(items)
     assert audit(exact, Truth.of(exact, items.vectors[:20])).recall == 1
+
+
+def test_what_a_query_may_not_list_is_left_out_of_both_lists():
+    items = random_items(300)
+    exact, queries = ExactIndex(items), items.vectors[:20].copy()
+    queries[3] = 0
+    seen = Sequences.of(exact.search(queries, 5).rows.tolist())
+    truth = Truth.of(exact, queries, 5, seen)
+    rows = [row for row in range(20) if row != 3]
+    second = exact.search(queries[rows], 10).rows[:, 5:]
+    assert np.array_equal(truth.top.rows, second)
+    assert audit(exact, truth).recall == 1

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from recembed.data.embeddings import Embeddings
+from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.protocols import Machine
 from recembed.search.audit import Truth, audit
 from recembed.search.exact import ExactIndex
 from recembed.search.faiss import STEPS
 from recembed.search.kinds import KINDS, opened
-from recembed.search.tuning import Tuning, tuned
+from recembed.search.tuning import Asked, Tuning, tuned
 
 ONE = Machine(threads=1)
 
@@ -26,7 +27,7 @@ def found(request, tmp_path_factory):
     queries = np.random.default_rng(1).normal(size=(300, 32)).astype(np.float32)
     queries[::10] = 0
     tuning = Tuning(target_recall=0.9, k=5, queries=200)
-    built = tuned(request.param, items, queries, folder, tuning, machine=ONE)
+    built = tuned(request.param, items, Asked(queries), folder, tuning, machine=ONE)
     return request.param, built, folder, items
 
 
@@ -64,7 +65,7 @@ def test_the_least_effort_that_reaches_the_target_is_kept(found):
 
 def test_what_was_asked_for_is_the_only_size(tmp_path):
     tuning = Tuning(target_recall=0.5, k=3, size=7)
-    built = tuned("ivf", clustered(500), clustered(40, seed=3).vectors, tmp_path, tuning)
+    built = tuned("ivf", clustered(500), Asked(clustered(40, seed=3).vectors), tmp_path, tuning)
     assert {row["size"] for row in built.tried} == {7} == {built.meta["size"]}
 
 
@@ -72,7 +73,7 @@ def test_what_was_asked_for_is_the_only_size(tmp_path):
 def test_a_catalogue_too_small_for_an_index_is_searched_in_full(kind, tmp_path):
     """Lists of 10 of 60 are made exactly: that they are right says nothing of lists of 5."""
     items = clustered(60)
-    built = tuned(kind, items, items.vectors, tmp_path, machine=ONE)
+    built = tuned(kind, items, Asked(items.vectors), tmp_path, machine=ONE)
     assert (built.effort, built.audit.recall) == (60, 1)
     index = opened(built.path, built.meta, items, built.effort, ONE)
     assert (index.search(items.vectors, 5).tied > 0).all()  # as exact search tells it
@@ -81,13 +82,24 @@ def test_a_catalogue_too_small_for_an_index_is_searched_in_full(kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_user_both_tunes_and_audits(kind, tmp_path):
     items = clustered(300)
-    built = tuned(kind, items, items.vectors[:1], tmp_path, machine=ONE)
+    built = tuned(kind, items, Asked(items.vectors[:1]), tmp_path, machine=ONE)
     assert built.audit.queries == 1
     assert built.audit.recall >= 0.95
 
 
 def test_the_folder_of_the_index_is_made_and_an_empty_catalogue_has_one(tmp_path):
     nothing = Embeddings(Vocabulary.numbered(5), np.ones((5, 4), np.float32), np.zeros(5, np.bool_))
-    built = tuned("ivf", nothing, np.ones((3, 4), np.float32), tmp_path / "new", machine=ONE)
+    built = tuned("ivf", nothing, Asked(np.ones((3, 4), np.float32)), tmp_path / "new", machine=ONE)
     assert built.path.parent == tmp_path / "new"
     assert built.audit.recall == 1
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_the_target_holds_for_users_who_have_seen_their_best_items(kind, tmp_path):
+    items = clustered(3000)
+    queries = clustered(200, seed=4).vectors
+    exact = ExactIndex(items, ONE)
+    seen = Sequences.of(exact.search(queries, 40).rows.tolist())
+    built = tuned(kind, items, Asked(queries, seen), tmp_path, Tuning(k=5), machine=ONE)
+    index = opened(built.path, built.meta, items, built.effort, ONE)
+    assert audit(index, Truth.of(exact, queries, 5, seen)).recall > 0.93
