@@ -138,7 +138,8 @@ def _parts(out: Path, key: str) -> Iterator[Path]:
                 folder.rmdir()  # if there is nothing in it
             raise
         shutil.rmtree(folder)
-    for other in out.parent.glob(f".{_literal(out.name)}.*.parts"):
+    key_like = "[0-9a-f]" * len(key)
+    for other in out.parent.glob(f".{_literal(out.name)}.{key_like}.parts"):
         with _held(other) as left:
             if left:
                 shutil.rmtree(other)
@@ -149,12 +150,17 @@ def _held(folder: Path) -> Iterator[bool]:
     """Whether no other process works in a folder; none will until the end."""
     number = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield folder.is_dir()
-    except BlockingIOError:
-        yield False
+        yield _locked(number) and folder.is_dir()
     finally:
         os.close(number)
+
+
+def _locked(number: int) -> bool:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _literal(name: str) -> str:

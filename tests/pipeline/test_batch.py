@@ -233,6 +233,15 @@ def test_parts_of_an_older_run_are_not_used(copied, call, tmp_path, small_blocks
     assert sum(asked) == 120
 
 
+def test_parts_of_another_file_stay(made, tmp_path, small_blocks, monkeypatch):
+    question = {"all_users": True, "k": 4, "quiet": True}
+    stopped(monkeypatch, made("als"), {**question, "out": tmp_path / "recs.parquet"})
+    kept = {path.name for path in tmp_path.iterdir()}
+    for name in ("recs", "recs*", "*"):
+        recembed.recommend(made("als"), **question, out=tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "recs", "recs*", "*"}
+
+
 def test_two_processes_do_not_answer_into_one_file(made, tmp_path):
     out, state = tmp_path / "recs", Recommender.load(made("als")).state
     asked = batch.Batch(state, batch.Wish(10))
