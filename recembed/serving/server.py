@@ -25,9 +25,8 @@ log = logging.getLogger(__name__)
 
 
 class Prompt(HttpToolsProtocol):
-    """A connection whose request line and headers must arrive within `seconds`, and be short.
-
-    uvicorn itself waits for them without end.
+    """A connection whose headers must arrive within `seconds`, and be short; an answer that is not
+    taken for so long is dropped. uvicorn itself waits for both without end.
     """
 
     seconds = 5.0
@@ -58,6 +57,14 @@ class Prompt(HttpToolsProtocol):
             if self.head > MOST_HEAD:
                 self._end()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stuck = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self.stuck.cancel()
+        super().resume_writing()
+
     def _by_then(self) -> Any:
         return self.loop.call_later(self.seconds, self._end)
 
@@ -79,6 +86,7 @@ def run(live: Live, limits: Limits, key: str | None, host: str, port: int) -> No
             log_config=None,
             access_log=False,  # it has whole query strings: who asked for whom
             server_header=False,
+            proxy_headers=False,
             limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=IDLE,
             timeout_graceful_shutdown=int(2 * limits.seconds) + 1,

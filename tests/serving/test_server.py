@@ -2,6 +2,7 @@ import http.client
 import json
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -75,6 +76,19 @@ def test_headers_without_an_end_are_cut(server):
     with connected(server) as endless, pytest.raises(OSError, match=r"reset|pipe"):
         send(endless)
     assert json.loads(server.get("/health/live")) == {"status": "alive"}
+
+
+def test_a_connection_whose_answers_nobody_takes_is_dropped(server, waited):
+    def open_files():
+        return float(server.get("/metrics").split("\nprocess_open_fds ")[1].split()[0])
+
+    body = json.dumps({"users": ["u001"] * 1000, "k": 50}).encode()
+    ask = b"POST /recommend_many HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with connected(server) as lazy:
+        time.sleep(0.5)  # until it is taken, and those of other tests are gone
+        held = open_files()
+        lazy.sendall((ask + body) * 10)  # answers are more than the buffers between them hold
+        waited(lambda: open_files() < held, "its end", 20)
 
 
 @pytest.mark.parametrize(
@@ -212,3 +226,9 @@ def test_settings_that_make_no_sense_are_refused_in_one_line(refused, run, optio
 
 def test_a_folder_that_is_no_run_is_refused_in_one_line(refused, tmp_path):
     assert "not a run" in refused("serve", tmp_path)
+
+
+def test_without_its_packages_serving_says_what_to_install(refused, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "recembed.serving.server", raising=False)
+    assert "pip install 'recembed[serve]'" in refused("serve", run)
