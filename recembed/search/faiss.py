@@ -19,7 +19,7 @@ from recembed.search.select import Places
 
 CHUNK = 16  # queries a call; from 20 on FAISS multiplies matrices, which rounds in another way
 WIDTH = 80  # of the search when an item is linked: 40 loses recall, 200 takes twice as long
-LINKED = 16  # an item whose links are followed costs about that many scored exactly
+LINKED = 32  # links of an item at the usual size: each leads to a product somewhere in memory
 STEPS = np.unique(np.ceil(2 ** (np.arange(31 * 4) / 4)).astype(np.int64))
 
 

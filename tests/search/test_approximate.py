@@ -62,7 +62,7 @@ def test_the_finder_itself_answers_and_finds_nearly_the_best(index, embeddings, 
 
 def test_filters_cost_no_recall(index, embeddings, queries):
     exact = ExactIndex(embeddings)
-    seen = exact.search(queries, 50).rows  # the hardest: each query's own best items
+    seen = exact.search(queries, 20).rows  # the hardest: each query's own best items
     exclude = Sequences.of(seen.tolist())
     mask = np.random.default_rng(7).random(3000) < 0.7
     top = index.search(queries, 10, exclude=exclude, allow=mask)
