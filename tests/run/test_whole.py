@@ -19,9 +19,14 @@ def test_a_file_takes_its_place_at_the_end_and_not_before(tmp_path):
 def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path):
     target = tmp_path / "out"
     target.write_text("old")
-    with pytest.raises(KeyError), whole(target) as beside:
-        beside.write_text("half")
-        raise KeyError
+
+    def fail():
+        with whole(target) as beside:
+            beside.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
