@@ -13,7 +13,7 @@ from typing import Any
 
 from recembed.run.whole import whole
 
-LARGE = 1 << 26  # bytes: 64 MiB are hashed in about 0.05 s
+LARGE = 500_000_000  # bytes, which are hashed in about 0.4 s
 SETTLED = 2_000_000_000  # nanoseconds: a younger file may change again within a tick of its clock
 ONE_AT_A_TIME = threading.Lock()
 
