@@ -10,6 +10,7 @@ import recembed
 from recembed.data.split import split
 from recembed.evaluation.cases import cases
 from recembed.models.stored import ranker_of
+from recembed.recommender import Recommender
 from recembed.run.folder import Run
 from recembed.run.log import load_log
 
@@ -62,7 +63,7 @@ def test_a_user_with_a_basket_gets_what_a_case_of_the_evaluation_gets(run):
     opened = Run.open(run)
     parts = split(load_log(opened)[0], RULE)
     shop, ranker = recembed.Recommender.load(run), ranker_of(opened)[0]
-    before = replace(shop, log=parts.fitted("test"))  # the log as it was when the case was asked
+    before = Recommender(replace(shop.state, log=parts.fitted("test")))  # as the case was asked
     asked, names = cases(parts), parts.log.interactions
     assert len(asked) == 40
     for case in range(len(asked)):

@@ -40,14 +40,13 @@ def serve(
     Raises: RunError if the run cannot be served; DataError if a setting makes no sense.
     """
     try:
-        from recembed.serving.limits import Limits
+        from recembed.serving.limits import Limits, some_time
         from recembed.serving.live import Live
         from recembed.serving.meters import Meters
         from recembed.serving.server import run as run_server
     except ModuleNotFoundError as error:
         raise MissingExtra("serving over HTTP", "serve") from error
-    if not watch > 0:
-        raise DataError(f"watch is a number of seconds above 0, not {watch:g}")
+    some_time("watch", watch)
     limits = Limits(max_k, max_history, max_body, timeout)
     key = _key(api_key_file)
     log = logging.getLogger("recembed.serving")

@@ -20,7 +20,7 @@ HEALTH = ("/health/live", "/health/ready")
 DOCUMENT = ("/docs", "/openapi.json", "/static-offline-docs/")
 OPEN = (*HEALTH, *DOCUMENT)  # without a key: probes and browsers have none; nothing of the run
 MOST_AT_ONCE = 256  # requests; at 400 a second each of these already waits more than half a second
-CLOSES = (408, 413)  # what is left of the body is not read
+CLOSES = (401, 408, 413)  # what is left of the body is not read
 log = logging.getLogger(__name__)
 
 
@@ -69,20 +69,17 @@ class Guard:
 
     async def _whole(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         """The body, read within the limits, as one message."""
-        size = headers.get(b"content-length", b"0")
-        body, more = bytearray(), True
+        size, body, more = int(headers.get(b"content-length", 0)), bytearray(), True
         try:
             async with asyncio.timeout(self.limits.seconds):
-                while more:
-                    if len(body) > self.limits.body or int(size) > self.limits.body:
-                        raise Refused(413, f"a body has at most {self.limits.body} bytes")
+                while more and max(size, len(body)) <= self.limits.body:
                     message = await receive()
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
         except TimeoutError:
             why = f"the body was not there within {self.limits.seconds:g} seconds"
             raise Refused(408, why) from None
-        if len(body) > self.limits.body:
+        if max(size, len(body)) > self.limits.body:
             raise Refused(413, f"a body has at most {self.limits.body} bytes")
         messages = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 

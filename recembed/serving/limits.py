@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recembed.errors import DataError
 
+DAY = 86_400
 LONGEST = 500  # characters of a message: one of a thousand ids is no line
 
 
@@ -28,8 +29,9 @@ class Limits:
     seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        if min(self.k, self.ids, self.body) < 1 or not self.seconds > 0:
-            raise DataError("limits of a request are at least 1, and its time is above 0 seconds")
+        if min(self.k, self.ids, self.body) < 1:
+            raise DataError("a request may have 1 item, 1 id and 1 byte at least")
+        some_time("timeout", self.seconds)
 
     def check(self, k: int, **lists: Sized | None) -> None:
         """Refuse lists that are too long, by their names."""
@@ -38,6 +40,12 @@ class Limits:
         for name, values in lists.items():
             if values is not None and len(values) > self.ids:
                 raise Refused(422, f"{name} has {len(values)} values, at most {self.ids} are taken")
+
+
+def some_time(name: str, seconds: float) -> None:
+    """Raises: DataError if these are no seconds that one can wait for."""
+    if not 0 < seconds <= DAY:
+        raise DataError(f"{name} is above 0 seconds and up to {DAY} (a day), not {seconds:g}")
 
 
 def line(why: object) -> str:

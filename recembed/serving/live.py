@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 
 import numpy as np
 
@@ -29,7 +30,8 @@ class Live:
     def __init__(self, run: str | Path, load: Callable[[], Recommender], meters: Meters) -> None:
         """Load and warm the run. Raises: as `load`."""
         self._run, self._load, self.meters = Path(run), load, meters
-        self._reloading, self._called, self._ended = Lock(), Event(), False
+        self._reloading = Lock()
+        self._calls: SimpleQueue[bool] = SimpleQueue()  # a signal handler may not wait for a lock
         self._failures, self._again = 0, 0.0
         self._refused: str | None = None
         self.trouble: str | None = None
@@ -66,7 +68,7 @@ class Live:
 
     def call(self) -> None:
         """Have the watch reload at once; safe in a signal handler."""
-        self._called.set()
+        self._calls.put(True)
 
     def watch(self, every: float) -> Callable[[], None]:
         """Look every so many seconds, in a thread of its own; the function returned ends it."""
@@ -74,22 +76,21 @@ class Live:
         thread.start()
 
         def end() -> None:
-            self._ended = True
-            self._called.set()
+            self._calls.put(False)
             thread.join()
 
         return end
 
     def _watching(self, every: float) -> None:
-        while True:
-            called = self._called.wait(every)
-            self._called.clear()
-            if self._ended:
-                return
-            if called:
-                self.reload()
-            else:
+        going = True
+        while going:
+            try:
+                going = self._calls.get(timeout=every)
+            except Empty:
                 self.look()
+            else:
+                if going:
+                    self.reload()
 
     def _warmed(self) -> Recommender:
         """A recommender that has answered once: what is made on first use is made."""

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -152,18 +151,22 @@ def asking(run, out, k):
 
 def test_one_that_is_killed_goes_on_and_ends_with_the_same_bytes(made, tmp_path):
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    began = time.perf_counter()
     assert asking(made("popularity"), whole, 5).wait() == 0
-    seconds, random_ = time.perf_counter() - began, random.Random(3)
+
+    def parts():
+        return len(list(tmp_path.glob(".killed.*.parts/*.arrow")))
+
     out.write_bytes(b"what was there before")
     done = []
     for _ in range(4):
         process = asking(made("popularity"), out, 5)
-        time.sleep(seconds * random_.random() ** 2)
+        there = parts()
+        while parts() == there and process.poll() is None:
+            time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert out.read_bytes() in (b"what was there before", whole.read_bytes())
-        done.append(len(list(tmp_path.glob(".killed.*.parts/*.arrow"))))
+        done.append(parts())
     assert any(done), "none was killed in the middle"
     process = asking(made("popularity"), out, 5)
     assert process.wait() == 0

@@ -91,6 +91,13 @@ def test_a_connection_whose_answers_nobody_takes_is_dropped(server, waited):
         waited(lambda: open_files() < held, "its end", 20)
 
 
+def test_what_follows_a_refused_key_is_not_read(started, run):
+    with started(run, RECEMBED_API_KEY="secret") as locked, connected(locked) as endless:
+        endless.sendall(f"{HEAD}transfer-encoding: chunked\r\n\r\n".encode())
+        answer = rest(endless)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -216,8 +223,10 @@ def test_a_server_that_others_reach_without_a_key_warns(started, run, tmp_path):
         (("--host", "203.0.113.1"), "cannot listen"),
         (("--timeout", "0"), "seconds"),
         (("--timeout", "nan"), "seconds"),
+        (("--timeout", "inf"), "timeout is above 0 seconds"),
         (("--watch", "0"), "watch"),
-        (("--max-k", "0"), "limits"),
+        (("--max-k", "0"), "1 item"),
+        (("--max-body", "0"), "1 byte"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_one_line(refused, run, options, said):
