@@ -98,6 +98,11 @@ class One(Wished):
     history: list[OneId] | None = Field(None, description="Items, oldest first.")
     basket: list[OneId] = Field([], description="Items that the user holds right now.")
 
+    @property
+    def plain(self) -> bool:
+        """Whether it takes one search and no more."""
+        return not (self.where or self.diversity or self.cap or self.because)
+
 
 class Many(Wished):
     """Several users; each gets the list that they would get alone."""

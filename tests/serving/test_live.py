@@ -1,5 +1,6 @@
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -113,6 +114,22 @@ def test_going_back_to_the_run_that_answers_ends_the_trouble(link, made, broken)
     live.look()
     assert live.trouble is None
     assert counted(live, "ok") == 0
+
+
+def test_quick_questions_are_answered_at_once_and_slow_ones_in_a_thread(serve, run, monkeypatch):
+    asked_in, recommend = [], Recommender.recommend
+
+    def noted(self, *args, **kwargs):
+        asked_in.append(threading.current_thread().name)
+        return recommend(self, *args, **kwargs)
+
+    live = live_of(run)
+    monkeypatch.setattr(Recommender, "recommend", noted)
+    with ThreadPoolExecutor(1, "search") as pool:
+        client = serve(None, live=live, pool=pool)
+        for live.quick, query in [(True, ""), (False, ""), (True, "&because=1")]:
+            assert client.get(f"/recommend?user=u001{query}").status_code == 200
+    assert [name.startswith("search") for name in asked_in] == [False, True, True]
 
 
 def test_a_call_reloads_a_run_that_is_the_same(run):

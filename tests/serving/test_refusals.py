@@ -192,13 +192,13 @@ def test_an_answer_that_takes_too_long_is_given_up_and_health_goes_on(serve, run
     client = serve(run, pool=pool, seconds=0.2)
     pool.submit(free.wait)
     try:
-        answer = client.get("/recommend?user=u001")
+        answer = client.get("/recommend?user=u001&because=1")
         assert answer.status_code == 503
         assert detail(answer) == "no answer within 0.2 seconds"
         assert client.get("/health/live").status_code == 200
     finally:
         free.set()
-    assert client.get("/recommend?user=u001").status_code == 200
+    assert client.get("/recommend?user=u001&because=1").status_code == 200
 
 
 def test_too_many_requests_at_once_are_refused_but_not_those_for_health(serve, run, monkeypatch):
