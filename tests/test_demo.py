@@ -6,7 +6,7 @@ import pytest
 
 import recembed
 from recembed.models.registry import estimator, names
-from recembed.pipeline.demo import SETTINGS, INDEXED, model_of, row_of
+from recembed.pipeline.demo import INDEXED, SETTINGS, model_of, row_of
 
 SEARCH = Path(__file__).parent / "benchmarks" / "demo_search.json"
 
