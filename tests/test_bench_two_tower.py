@@ -187,6 +187,7 @@ def test_epoch_and_memory_are_those_of_the_process_that_trained(part, log, monke
     assert ("ml-1m", 400) in ran
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_trains_what_was_kept(part, log, tmp_path, monkeypatch):
     scale, process = part("scale"), part("process")
     monkeypatch.setattr(scale, "THREADS", 1)

@@ -6,7 +6,7 @@ import pytest
 
 import recembed
 from recembed.models.registry import estimator, names
-from recembed.pipeline.demo import SETTINGS, VECTORS, model_of, row_of
+from recembed.pipeline.demo import INDEXED, SETTINGS, model_of, row_of
 
 SEARCH = Path(__file__).parent / "benchmarks" / "demo_search.json"
 
@@ -31,9 +31,9 @@ def test_the_demo_says_what_it_found_and_where_it_lies(tmp_path):
     rows = dict(
         re.findall(r"^([a-z0-9-]+(?: \([a-z]+\))?(?: \+ Annoy)?) +(0\.\d+) \[", said, re.MULTILINE)
     )
-    assert set(rows) == {*map(row_of, SETTINGS), *(f"{row_of(run)} + Annoy" for run in VECTORS)}
+    assert set(rows) == {*map(row_of, SETTINGS), *(f"{row_of(run)} + Annoy" for run in INDEXED)}
     assert float(rows["item2vec"]) > 2 * float(rows["popularity"])
-    for name in map(row_of, VECTORS):
+    for name in map(row_of, INDEXED):
         assert abs(float(rows[name]) - float(rows[f"{name} + Annoy"])) < 0.01
     assert "Similar products" in said
     assert "A basket completed" in said

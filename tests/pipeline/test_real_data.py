@@ -14,10 +14,13 @@ BESIDE = Path(__file__).parents[3] / "shared" / "data"
 ML_100K = Path(os.environ.get("RECEMBED_DATA", BESIDE)) / "ml-100k"
 MODELS = ("popularity", "item-knn", "item2vec")
 
-pytestmark = pytest.mark.skipif(
-    not (ML_100K / "interactions.parquet").is_file(),
-    reason="no ml-100k in $RECEMBED_DATA (see `recembed datasets show ml-100k`)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (ML_100K / "interactions.parquet").is_file(),
+        reason="no ml-100k in $RECEMBED_DATA (see `recembed datasets show ml-100k`)",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

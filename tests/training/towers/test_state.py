@@ -141,6 +141,7 @@ small.World()(Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_killed_after_a_save_another_process_goes_on_to_the_same_bytes(
     world, file, of, stopping, request
 ):
