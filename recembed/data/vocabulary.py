@@ -69,7 +69,7 @@ class Vocabulary:
     @classmethod
     def numbered(cls, n: int, name: str = "id") -> "Vocabulary":
         """The ids 0..n-1, for rows that have no name of their own."""
-        return cls(np.arange(n), name)
+        return cls(pa.array(np.arange(n)), name, distinct=True)
 
     def __len__(self) -> int:
         return len(self.ids)

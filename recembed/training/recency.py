@@ -68,10 +68,11 @@ class Recency:
 
     def pool(self, histories: Interactions, vectors: Vectors) -> Vectors:
         """Weighted mean of the vectors of each history, [n_users, dim]; zeros where it is empty."""
-        weights = self.matrix(histories)
-        total = np.asarray(abs(weights).sum(axis=1)).reshape(-1, 1)
-        pooled: Vectors = weights @ vectors
-        pooled /= np.where(total > 0, total, 1).astype(np.float32)
+        shares = sp.csr_matrix(
+            (self.shares(histories), histories.rows, histories.events.offsets),
+            shape=(histories.n_users, len(vectors)),
+        )
+        pooled: Vectors = shares @ vectors
         return pooled
 
 
