@@ -42,6 +42,13 @@ def id_array(ids: Ids, name: str = "id") -> pa.Array:
         raise DataError(f"{name}s do not fit into 64 bits: {error}") from error
 
 
+def id_list(ids: Iterable[Id] | Id) -> list[Id]:
+    """One id or several, as a list of Python's own values."""
+    if isinstance(ids, (int, str, np.generic)):
+        ids = [ids]
+    return [id.item() if isinstance(id, np.generic) else id for id in ids]
+
+
 def _arrow(ids: Ids, name: str) -> pa.Array:
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
@@ -148,6 +155,12 @@ class Vocabulary:
         fresh = pc.unique(more.filter(pc.invert(pc.is_in(more, value_set=mine))))
         ids = pa.concat_arrays([mine, fresh])
         return Vocabulary(ids, self.name, distinct=True)
+
+    def like(self, other: "Vocabulary") -> "Vocabulary":
+        """Whole numbers as text, where text is what the other has: a few may all look like them."""
+        if not self.is_int or other.is_int:
+            return self
+        return Vocabulary(self.ids.cast(other.ids.type), self.name, distinct=True)
 
     def parse(self, text: str) -> Id:
         """An id typed on a command line, as this vocabulary's type; "007" is never 7."""

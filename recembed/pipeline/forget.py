@@ -11,12 +11,12 @@ import pyarrow as pa
 from recembed.data.catalogue import Catalogue
 from recembed.data.log import Log
 from recembed.data.split import TRAIN, counts_of_parts
-from recembed.data.vocabulary import Id
+from recembed.data.vocabulary import Id, id_list
 from recembed.errors import DataError, RunError
 from recembed.models.stored import CHANGES
 from recembed.models.tower_model import without_users
 from recembed.run.folder import Run, writing
-from recembed.run.log import Parts, load_log, store_log
+from recembed.run.log import Parts, facts_of, load_log, store_log
 
 # What the rest of the run consists of: written anew without the users, or of items alone. All else
 # (reports, the places of every case) is dropped, whoever it names.
@@ -37,7 +37,7 @@ class Forgotten:
     foreign: tuple[str, ...]
 
 
-def forget(run: str | Path, *, user: Iterable[Id]) -> Forgotten:
+def forget(run: str | Path, *, user: Iterable[Id] | Id) -> Forgotten:
     """Delete users from RUN: their events, what is told of them, and a vector of their own.
 
     Everything that may name them goes from the folder: reports are dropped, to be made again by
@@ -47,7 +47,7 @@ def forget(run: str | Path, *, user: Iterable[Id]) -> Forgotten:
     Raises: DataError if one is unknown or nobody would be left, and nothing changes then; RunError
     if old files cannot be removed.
     """
-    ids = [user] if isinstance(user, (int, str, np.generic)) else list(user)
+    ids = id_list(user)
     if not ids:
         raise DataError("name at least one user to forget")
     with writing(run, new=False) as writer:
@@ -92,11 +92,7 @@ def _compact(table: pa.Table) -> pa.Table:
 
 def _facts(facts: dict[str, Any], log: Log, part: Parts) -> dict[str, Any]:
     """What the manifest says of the log, of the log as it is now."""
-    data = log.interactions.fingerprint()
-    found: dict[str, Any] = {"data": data}
-    if "tuned" in facts and facts["tuned"].get("data") == facts.get("data"):
-        found["tuned"] = facts["tuned"] | {"data": data}
-    cut = facts.get("split")
+    found, cut = facts_of(facts, log), facts.get("split")
     if cut:
         counts = counts_of_parts(log.interactions, part, cut["valid"] is not None)
         found["split"] = cut | {"counts": cut["counts"] | counts}

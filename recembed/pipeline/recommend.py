@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from recembed.data.files import Source
-from recembed.data.vocabulary import Id
+from recembed.data.vocabulary import Id, id_list
 from recembed.errors import DataError, many
 from recembed.pipeline.batch import Batch, Shard
 from recembed.pipeline.export import check_target
@@ -51,7 +49,7 @@ def recommend(
 
     Raises: DataError if not exactly one of user, history and all_users is given.
     """
-    users, items, held = _ids(user), _ids(history), _ids(basket)
+    users, items, held = id_list(user), id_list(history), id_list(basket)
     if (bool(users) + bool(items) + all_users) != 1 or (held and not users):
         raise DataError(
             "name users (and what they hold), or the items of one history, or ask for all users"
@@ -62,8 +60,8 @@ def recommend(
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
     wish: dict[str, Any] = {
         "exclude_seen": None if seen == "auto" else seen == "exclude",
-        "allow": None if allow is None else _ids(allow),
-        "exclude": _ids(exclude),
+        "allow": None if allow is None else id_list(allow),
+        "exclude": id_list(exclude),
         "where": dict(where or {}),
         "diversity": diversity,
         "cap": dict(cap or {}),
@@ -86,11 +84,4 @@ def recommend(
 def similar(run: str | Path, item: Iterable[Id], *, k: int = 10) -> list[Recommendations]:
     """The k items most similar to each item."""
     recommender = Recommender.load(run, index="exact")
-    return [recommender.similar(one, k) for one in _ids(item)]
-
-
-def _ids(ids: Iterable[Id] | Id) -> list[Id]:
-    """One id or several, as a list."""
-    if isinstance(ids, (int, str, np.generic)):
-        ids = [ids]
-    return [id.item() if isinstance(id, np.generic) else id for id in ids]
+    return [recommender.similar(one, k) for one in id_list(item)]

@@ -16,14 +16,14 @@ from recembed.data.descriptions import Description, describe
 from recembed.data.files import Source, Table
 from recembed.data.ids import IdColumn
 from recembed.data.log import Log
-from recembed.data.vocabulary import Id, Vocabulary
+from recembed.data.vocabulary import Id, Vocabulary, id_list
 from recembed.errors import DataError
 from recembed.models import registry
 from recembed.models.newcomers import newcomers
 from recembed.models.stored import ADDED, CHANGES, model_arrays, removed_items
 from recembed.protocols import Arrays
 from recembed.run.folder import Run, writing
-from recembed.run.log import load_log, store_log
+from recembed.run.log import facts_of, load_log, store_log
 from recembed.settings import change
 
 
@@ -44,7 +44,7 @@ def update(
     run: str | Path,
     *,
     items: Source | None = None,
-    remove: Iterable[Id] = (),
+    remove: Iterable[Id] | Id = (),
     columns: Mapping[str, str] | None = None,
 ) -> Updated:
     """Add items to RUN and take items out of its lists, without training again.
@@ -57,7 +57,7 @@ def update(
 
     Raises: DataError if an id to remove is unknown, or the model learned nothing of content.
     """
-    gone: list[Id] = [remove] if isinstance(remove, (int, str, np.generic)) else list(remove)
+    gone = id_list(remove)
     if items is None and not gone:
         raise DataError("name items to add (items), or ids to remove (remove)")
     with writing(run, new=False) as writer:
@@ -69,7 +69,7 @@ def update(
         more = _placed(opened, old, log) if n > n_old else {}
         if more:
             store_log(writer, log, part)
-            writer.facts(_facts(opened.facts, log))
+            writer.facts(facts_of(opened.facts, log))
         before = np.append(removed_items(opened, n_old), np.zeros(n - n_old, np.bool_))
         now = _removed(log.interactions.items, before, listed, gone)
         writer.arrays(
@@ -101,7 +101,7 @@ def _with_items(
         raise DataError(f"{run.folder} has no item table: train with one (--items) to add to it")
     named = {**run.facts.get("read", {}).get("columns", {}), **(columns or {})}
     table = _described(items, old, change(Columns(), named, "column role"))
-    own = _as(table.own, old)
+    own = table.own.like(old)
     every = old.extend(own.ids)
     fresh = pa.array(own.rows(every.ids[len(old) :]))
     more = [_like(table.columns, field).take(fresh) for field in about.table.schema]
@@ -119,10 +119,6 @@ def _described(items: Source, old: Vocabulary, roles: Columns) -> Description:
     _, table = describe(items, "item", roles, IdColumn(pa.chunked_array([ids]), run, "item", name))
     assert table is not None
     return table
-
-
-def _as(ids: Vocabulary, like: Vocabulary) -> Vocabulary:
-    return Vocabulary(ids.ids.cast(like.ids.type), ids.name) if ids.is_int else ids
 
 
 def _like(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
@@ -154,12 +150,3 @@ def _removed(ids: Vocabulary, before: Mask, back: Vocabulary | None, gone: list[
         now[ids.rows(back.ids)] = False
     now[ids.known_rows(gone)] = True
     return now
-
-
-def _facts(facts: Mapping[str, Any], log: Log) -> dict[str, Any]:
-    """What the manifest says of the log, of the log as it is now."""
-    data = log.interactions.fingerprint()
-    tuned = facts.get("tuned")
-    if tuned and tuned.get("data") == facts.get("data"):
-        return {"data": data, "tuned": {**tuned, "data": data}}
-    return {"data": data}

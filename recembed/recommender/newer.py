@@ -15,7 +15,6 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.sequences import Sequences
-from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 
 
@@ -32,7 +31,7 @@ def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, s
     for name in ("time", "group"):
         if name in events.columns() and name not in newer.columns():
             raise DataError(f"the newer events have no {name}, which those of the run have")
-    known = replace(newer, items=_as(newer.items, events.items)).with_items(events.items)
+    known = replace(newer, items=newer.items.like(events.items)).with_items(events.items)
     unknown = len(newer) - len(known)
     merged = _merged(events, known)
     about = log.users
@@ -42,14 +41,9 @@ def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, s
     return Log(merged, log.items, about), note if unknown else None
 
 
-def _as(ids: Vocabulary, like: Vocabulary) -> Vocabulary:
-    """Whole numbers as text, where text is what the run has: today's ids may all look like them."""
-    return Vocabulary(ids.ids.cast(like.ids.type), ids.name) if ids.is_int else ids
-
-
 def _merged(old: Interactions, new: Interactions) -> Interactions:
     """By user, then by time, then old before new."""
-    theirs = _as(new.users, old.users)
+    theirs = new.users.like(old.users)
     users = old.users.extend(theirs.ids)
     owners = old.events.owners(), users.rows(theirs.ids)[new.events.owners()]
     if old.time is not None and new.time is not None and len(new):

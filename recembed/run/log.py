@@ -1,5 +1,6 @@
 """The log inside a run: what was trained on, and the histories that serving answers from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,15 @@ def store_log(writer: Writer, log: Log, part: Parts) -> None:
     writer.table("items", _joined(events.items, log.items))
     about = {"users": _described(log.users), "items": _described(log.items)}
     writer.facts({"log": {"order": events.order, **about}})
+
+
+def facts_of(facts: Mapping[str, Any], log: Log) -> dict[str, Any]:
+    """The fingerprints in a run's facts, where its log has become another one."""
+    data = log.interactions.fingerprint()
+    tuned = facts.get("tuned")
+    if tuned and tuned.get("data") == facts.get("data"):
+        return {"data": data, "tuned": {**tuned, "data": data}}
+    return {"data": data}
 
 
 def check_kind(run: Run) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recembed.data.vocabulary import FEW, Vocabulary, id_array
+from recembed.data.vocabulary import FEW, Vocabulary, id_array, id_list
 from recembed.errors import DataError
 
 ids = st.one_of(
@@ -98,3 +98,16 @@ def test_the_fingerprint_is_of_the_ids_and_their_order_alone():
 
 def test_selected_rows_keep_the_order_asked_for():
     assert Vocabulary(["a", "b", "c"]).select(np.array([2, 0])).ids.to_pylist() == ["c", "a"]
+
+
+def test_one_id_and_several_become_a_list_of_pythons_own_values():
+    assert id_list("abc") == ["abc"]
+    assert id_list(np.int64(7)) == [7]
+    assert [type(id) for id in id_list(np.array([7, 8]))] == [int, int]
+
+
+def test_whole_numbers_become_text_where_the_other_has_text_and_only_there():
+    numbers, texts = Vocabulary([7, 8]), Vocabulary(["a", "7"])
+    assert numbers.like(texts).ids.to_pylist() == ["7", "8"]
+    assert numbers.like(numbers) is numbers
+    assert texts.like(numbers) is texts
