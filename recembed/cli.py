@@ -32,8 +32,10 @@ from recembed.options import (
     run,
     seed,
     seen,
+    served,
     split_seed,
     threads,
+    vocabularies,
 )
 
 
@@ -142,10 +144,8 @@ def index(**options: Any) -> None:
 @click.option(
     "--because", default=0, show_default=True, help="Items of the history to name as reasons."
 )
-@click.option(
-    "--history-log", "newer", type=click.Path(), default=None, help="A log of newer events."
-)
-@choice("--index", "exact|annoy|hnsw|ivf", None, "[the run's]")
+@click.option("--newer", type=click.Path(), default=None, help="A log of newer events.")
+@served
 @threads
 @quiet
 def recommend(
@@ -158,7 +158,7 @@ def recommend(
     """
     named = ("user", "history", "basket", "allow", "exclude")
     if any(options[name] for name in named):
-        users, items = _vocabularies(run)
+        users, items = vocabularies(run)
         for name in named:
             ids = users if name == "user" else items
             options[name] = [ids.parse(text) for text in options[name]]
@@ -189,17 +189,9 @@ def _counts(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
 @number
 def similar(run: str, item: Iterable[str], k: int) -> None:
     """Items similar to each ITEM of RUN; one JSON line each."""
-    ids = [_vocabularies(run)[1].parse(text) for text in item]
+    _, items = vocabularies(run)
+    ids = [items.parse(text) for text in item]
     _lines(ids, recembed.similar(run, ids, k=k), "item")
-
-
-def _vocabularies(run: str) -> tuple[Any, Any]:
-    """Users and items of a run: they know whether "42" is a number or a text there."""
-    from recembed.run.folder import Run
-    from recembed.run.log import load_log
-
-    events = load_log(Run.open(run, verify=False))[0].interactions
-    return events.users, events.items
 
 
 def _lines(asked: Iterable[Any], answers: Iterable[Any], name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 import recembed
-from recembed.options import run
+from recembed.options import run, vocabularies
 
 
 @click.command()
@@ -20,9 +20,6 @@ def forget(run: str, user: Iterable[str]) -> None:
     What the item vectors and counts of the model learned from them stays: train again to remove
     that too. Logs, exports and lists outside of RUN are not touched.
     """
-    from recembed.run.folder import Run
-    from recembed.run.log import load_log
-
-    users = load_log(Run.open(run, verify=False))[0].interactions.users
+    users, _ = vocabularies(run)
     done = recembed.forget(run, user=[users.parse(text) for text in user])
     click.echo(json.dumps(asdict(done), ensure_ascii=False))

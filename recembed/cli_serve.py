@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 import recembed
-from recembed.options import choice, run
+from recembed.options import run, served
 
 
 @click.command()
@@ -18,7 +18,7 @@ from recembed.options import choice, run
     default=None,
     help="Its first line is the key that requests carry [RECEMBED_API_KEY, or none].",
 )
-@choice("--index", "exact|annoy|hnsw|ivf", None, "[the run's]")
+@served
 @click.option("--min-recall", type=float, default=None, help="Refuse an index that finds less.")
 @click.option("--history", type=click.Path(), default=None, help="A log of newer events.")
 @click.option("--max-k", default=100, show_default=True, help="The longest list.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import recembed
-from recembed.options import PAIR, run
+from recembed.options import PAIR, run, vocabularies
 
 
 @click.command()
@@ -29,10 +29,7 @@ def update(
     features.categories, text or numbers, or item2vec with features. Items that RUN has stay as they
     are, and are listed again if they had been removed.
     """
-    from recembed.run.folder import Run
-    from recembed.run.log import load_log
-
-    items = load_log(Run.open(run, verify=False))[0].interactions.items
+    _, items = vocabularies(run)
     gone = [items.parse(text) for text in remove]
     done = recembed.update(run, remove=gone, columns=dict(columns), **options)
     click.echo(json.dumps(asdict(done)))

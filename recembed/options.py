@@ -1,9 +1,12 @@
-"""Options that several commands share, and the types of their values."""
+"""Options that several commands share, and how their values are read."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from recembed.data.vocabulary import Vocabulary
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)  # what click decorates
 
@@ -44,6 +47,15 @@ def reading(command: FC) -> FC:
     for option in reversed(READING):
         command = option(command)
     return command
+
+
+def vocabularies(run: str) -> tuple["Vocabulary", "Vocabulary"]:
+    """Users and items of a run: they know whether "42" is a number or a text there."""
+    from recembed.run.folder import Run
+    from recembed.run.log import load_log
+
+    events = load_log(Run.open(run, verify=False))[0].interactions
+    return events.users, events.items
 
 
 PAIR, RULE = Pair(), Rule()
@@ -95,6 +107,7 @@ indices = choice(
     None,
     "Search exactly, through the run's index, or compare both [as the run serves].",
 )
+served = choice("--index", "exact|annoy|hnsw|ivf", None, "What to search through [the run's].")
 leaks = choice("--leaks", "fail|report", "fail", "Whether to go on where the audit finds a leak.")
 lengths = click.option(
     "--k",
