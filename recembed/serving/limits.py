@@ -33,10 +33,13 @@ class Limits:
             raise DataError("a request may have 1 item, 1 id and 1 byte at least")
         some_time("timeout", self.seconds)
 
-    def check(self, k: int, **lists: Sized | None) -> None:
-        """Refuse lists that are too long, by their names."""
+    def check_k(self, k: int) -> None:
+        """Refuse to make lists that are too long."""
         if k > self.k:
             raise Refused(422, f"k is at most {self.k} here, not {k}")
+
+    def check(self, **lists: Sized | None) -> None:
+        """Refuse to take lists that are too long, by their names."""
         for name, values in lists.items():
             if values is not None and len(values) > self.ids:
                 raise Refused(422, f"{name} has {len(values)} values, at most {self.ids} are taken")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from recembed.data.vocabulary import Id, Vocabulary
-from recembed.recommender.wish import MOST_REASONS, Value
+from recembed.recommender.wish import MOST_REASONS, values
 from recembed.serving.limits import Limits, Refused
 
 OneId: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str
@@ -72,23 +72,13 @@ class Wished(Told):
 
     def wish(self, limits: Limits) -> dict[str, Any]:
         """Keywords of a Wish, within the limits."""
-        where: dict[str, list[Value]] = {
-            name: value if isinstance(value, list) else [value]
-            for name, value in self.where.items()
-        }
-        limits.check(self.k, allow=self.allow, exclude=self.exclude, where=where, cap=self.cap)
-        for name, values in where.items():
-            limits.check(self.k, **{f"where {name}": values})
-        return {
-            "k": self.k,
-            "exclude_seen": self.exclude_seen,
-            "allow": self.allow,
-            "exclude": self.exclude,
-            "where": where,
-            "diversity": self.diversity,
-            "cap": self.cap,
-            "because": self.because,
-        }
+        limits.check_k(self.k)
+        limits.check(allow=self.allow, exclude=self.exclude, where=self.where, cap=self.cap)
+        limits.check(**{f"where {name}": values(one) for name, one in self.where.items()})
+        return {name: getattr(self, name) for name in FIELDS}
+
+
+FIELDS = tuple(Wished.model_fields)
 
 
 class One(Wished):

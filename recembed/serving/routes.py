@@ -57,12 +57,7 @@ def _add_lists(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
     async def one_list(recommender: Recommender, one: questions.One) -> Response:
         if live.quick and one.plain:  # 2 ms a request, and 3 through a thread
             return json(_one(recommender, one, limits))
-        return await in_thread(_one, recommender, one, limits)
-
-    async def in_thread(answer: Callable[..., Any], *arguments: Any) -> Response:
-        """A long question must not hold up the others."""
-        loop = asyncio.get_running_loop()
-        return json(await loop.run_in_executor(pool, answer, *arguments))
+        return await _in_thread(pool, _one, recommender, one, limits)
 
     @app.get(
         "/recommend",
@@ -88,8 +83,8 @@ def _add_lists(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         """The best items for each of several users."""
         many = questions.Many.of(await request.body())
         wish = many.wish(limits)
-        limits.check(1, users=many.users, basket=many.basket)
-        return await in_thread(_many, live.recommender, many, wish)
+        limits.check(users=many.users, basket=many.basket)
+        return await _in_thread(pool, _many, live.recommender, many, wish)
 
 
 def _many(
@@ -100,7 +95,7 @@ def _many(
 
 def _one(recommender: Recommender, one: questions.One, limits: Limits) -> Recommendations:
     wish = one.wish(limits)
-    limits.check(1, history=one.history, basket=one.basket)
+    limits.check(history=one.history, basket=one.basket)
     if (one.user is None) == (one.history is None) or (one.basket and one.user is None):
         raise Refused(422, "name a user (and what they hold), or the items of one history")
     if one.user is not None:
@@ -117,18 +112,17 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
     async def similar(request: Request) -> Response:
         """Items like an item."""
         query = questions.SimilarAsked.of(request.query_params)
-        limits.check(query.k)
+        limits.check_k(query.k)
         recommender = live.recommender
         item = questions.parsed(recommender.log.interactions.items, query.item)
-        loop = asyncio.get_running_loop()
-        return json(await loop.run_in_executor(pool, recommender.similar, item, query.k))
+        return await _in_thread(pool, recommender.similar, item, query.k)
 
     @app.get(
         "/search", response_model=answers.ListOut, openapi_extra=questions.TextAsked.document()
     )
     async def search(request: Request) -> Response:
         """Items that a text asks for."""
-        limits.check(questions.TextAsked.of(request.query_params).k)
+        limits.check_k(questions.TextAsked.of(request.query_params).k)
         raise Refused(404, "the run has no text search")
 
     @app.get("/items/{id:path}", response_model=answers.About)
@@ -173,6 +167,14 @@ def _add_state(app: FastAPI, live: Live) -> None:
 def json(value: Any) -> Response:
     """Dataclasses, numbers and texts as JSON; what JSON lacks (dates, bytes) as text."""
     return Response(orjson.dumps(value, default=str), media_type="application/json")
+
+
+async def _in_thread(
+    pool: ThreadPoolExecutor, answer: Callable[..., Any], *arguments: Any
+) -> Response:
+    """A long question must not hold up the others."""
+    loop = asyncio.get_running_loop()
+    return json(await loop.run_in_executor(pool, answer, *arguments))
 
 
 async def _refusal(_: Request, error: Exception) -> Response:

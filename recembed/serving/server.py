@@ -1,7 +1,6 @@
 """The server: a socket, a loop, connections that must be prompt, and signals."""
 
 import logging
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from recembed.errors import DataError
+from recembed.protocols import THIS_MACHINE
 from recembed.serving.limits import Limits
 from recembed.serving.live import Live
 from recembed.serving.routes import app_of
@@ -20,7 +20,6 @@ from recembed.serving.routes import app_of
 MOST_CONNECTIONS = 1000  # below the 1,024 files that a process usually may open
 MOST_HEAD = 64 << 10  # bytes of a request before its body: a query may name a thousand ids
 IDLE = 30  # seconds that a connection is kept between requests
-THREADS = os.cpu_count() or 1
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +76,7 @@ def run(live: Live, limits: Limits, key: str | None, host: str, port: int) -> No
 
     port: 0 takes a free one. Raises: DataError if nothing can listen there.
     """
-    with ThreadPoolExecutor(THREADS, "search") as pool, _listening(host, port) as at:
+    with ThreadPoolExecutor(THIS_MACHINE.threads, "search") as pool, _listening(host, port) as at:
         config = uvicorn.Config(
             app_of(live, limits, key, pool),
             http=type("Prompt", (Prompt,), {"seconds": limits.seconds}),
