@@ -67,7 +67,12 @@ def _index(run: Run) -> list[str]:
     if not index:
         return []
     meta = index["meta"]
-    options = {"kind": index["kind"], "size": meta["size"], "seed": meta["seed"]}
+    options = {
+        "kind": index["kind"],
+        "target_recall": index.get("target_recall"),
+        "k": index["audit"]["k"],
+        **{name: meta[name] for name in ("size", "seed")},
+    }
     return ["recembed", "index", str(run.folder), *_words(options)]
 
 

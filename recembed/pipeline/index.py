@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from recembed.run.folder import Run, writing
 from recembed.run.log import load_log
 from recembed.run.writer import Writer
 from recembed.search.audit import Audit
-from recembed.search.kinds import IndexKind, suited
+from recembed.search.kinds import suited
 from recembed.search.tuning import QUERIES, Asked, Built, Tuning, tuned
 from recembed.seed import rng
+
+Wanted: TypeAlias = Literal["auto", "exact", "annoy", "hnsw", "ivf"]
 
 PAYS = 1.25  # times the queries/s of exact search, beyond a clock's noise
 ENOUGH = 4.0  # times the queries/s of exact search: another kind would be minutes for little
@@ -27,7 +29,7 @@ ENOUGH = 4.0  # times the queries/s of exact search: another kind would be minut
 def index(
     run: str | Path,
     *,
-    kind: Literal["auto", "exact", "annoy", "hnsw", "ivf"] = "auto",
+    kind: Wanted = "auto",
     target_recall: float = 0.95,
     k: int = 10,
     size: int | None = None,
@@ -47,7 +49,7 @@ def index(
 
     Raises: RunError if the model has no vectors; MissingExtra without annoy or FAISS.
     """
-    if kind != "auto" and kind not in get_args(IndexKind):
+    if kind not in get_args(Wanted):
         raise DataError(f"kind is 'auto', 'exact', 'annoy', 'hnsw' or 'ivf', not {kind!r}")
     tuning = Tuning(target_recall=target_recall, k=k, size=size, seed=seed, threads=threads)
     _check(tuning)
@@ -55,13 +57,13 @@ def index(
     with writing(run, new=False) as writer, TemporaryDirectory(dir=writer.scratch) as scratch:
         opened = Run.open(run, without={"index"})
         built = _built(opened, kind, tuning, Path(scratch), progress)
-        _keep(opened, writer, built)
+        _keep(opened, writer, built, target_recall)
     return None if built is None else built.audit
 
 
 def _built(
     run: Run,
-    kind: Literal["auto", "exact", "annoy", "hnsw", "ivf"],
+    kind: Wanted,
     tuning: Tuning,
     folder: Path,
     progress: Progress,
@@ -105,7 +107,7 @@ def _check(tuning: Tuning) -> None:
     check_seed(tuning.seed)
 
 
-def _keep(run: Run, writer: Writer, built: Built | None) -> None:
+def _keep(run: Run, writer: Writer, built: Built | None, least: float) -> None:
     if built is None:
         if run.has("index"):
             writer.drop("index")
@@ -119,6 +121,7 @@ def _keep(run: Run, writer: Writer, built: Built | None) -> None:
                 "kind": built.meta["kind"],
                 "meta": built.meta,
                 "effort": built.effort,
+                "target_recall": least,
                 "audit": asdict(built.audit),
                 "tried": built.tried,
             }

@@ -17,12 +17,11 @@ from recembed.search.audit import Audit, Truth, audit, placed
 from recembed.search.exact import ExactIndex
 from recembed.search.faiss import STEPS
 from recembed.search.kinds import KINDS, Approximate, build, opened
-from recembed.seed import rng
 
 LEAP = 8  # steps at a time until the target is reached: four times the effort
 SLOW = 0.5  # of exact search's speed: one user at a time may still be quicker
-HOPELESSLY = 0.1  # of exact search's speed, and still too little found: minutes for nothing
-QUERIES = 1000  # a recall over them has a standard error below 0.01
+POINTLESS = 0.1  # of exact search's speed, and still too little found: minutes for nothing
+QUERIES = 1000  # of users; a recall over them has a standard error below 0.01
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,6 @@ class Tuning:
     """Length of the audited lists."""
     size: int | None = None
     """Trees, links or lists; None: those that are worth trying."""
-    queries: int = 2 * QUERIES
-    """Users that are asked at most, drawn by the seed: half to tune, half to audit what came."""
     seed: int = 0
     threads: int = 1
     """Build threads; above 1 the same seed may not give the same file."""
@@ -44,7 +41,10 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Users' vectors [q, dim], and the rows that each may not list when they are served."""
+    """Users' vectors [q, dim], and the rows that each may not list when they are served.
+
+    Half of them tune, the other half audits what came of it.
+    """
 
     queries: Vectors
     exclude: Sequences | None = None
@@ -90,8 +90,6 @@ def tuned(
     """
     folder.mkdir(exist_ok=True)
     rows = placed(asked.queries)
-    if len(rows) > tuning.queries:
-        rows = rng(tuning.seed, "audit").choice(rows, tuning.queries, replace=False)
     exact = ExactIndex(embeddings, machine)
 
     def truth(rows: NDArray[np.int64]) -> Truth:
@@ -171,7 +169,7 @@ class _Search:
         while True:
             found = self._try(index, path, meta, self._step(n, high))
             reached = found.audit.recall >= target
-            if reached or found.gain < HOPELESSLY or (rival and not _wins(found, rival)):
+            if reached or found.gain < POINTLESS or (rival and not _wins(found, rival)):
                 break
             low, high = high, high + LEAP
         while reached and low >= 0 and high - low > 1:

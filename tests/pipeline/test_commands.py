@@ -49,10 +49,11 @@ def test_the_commands_of_a_report_make_it_again(shop, call, tmp_path, on):
 
 def test_an_index_is_among_the_commands(call, copied, tmp_path):
     run = copied("als")
-    call("index", run, "--kind", "annoy", "--size", 7, "--seed", 3, "--quiet")
+    call("index", run, "--kind", "annoy", "--target-recall", 0.9, "-k", 5, "--size", 7, "--seed", 3)
     call("evaluate", run, "--index", "both", "--out", tmp_path / "r", "--no-html", "--quiet")
     told = Report.from_json((tmp_path / "r" / "report.json").read_text()).commands
-    assert told[1] == f"recembed index '{run}' --kind annoy --size 7 --seed 3"
+    options = "--kind annoy --target-recall 0.9 --k 5 --size 7 --seed 3"
+    assert told[1] == f"recembed index '{run}' {options}"
     assert "--index both" in told[2]
     assert Run.open(run).facts["index"]["meta"]["size"] == 7
 
