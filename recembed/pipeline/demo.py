@@ -193,11 +193,11 @@ def _annoy(name: str, told: dict[str, Any]) -> str:
         return (
             f"Annoy for {name}: does not pay, recall@{best['k']} against exact reaches "
             f"{best['recall']:.3f} at {best['queries_per_second']:,.0f} queries/s ({best['metric']}"
-            f", search_k {best['effort']:,}), so it scores all {n:,} items: "
+            f", effort {best['effort']:,}), so it scores all {n:,} items: "
             f"{audit['recall']:.3f} at {audit['queries_per_second']:,.0f}"
         )
     return (
-        f"Annoy for {name}: {told['meta']['metric']}, search_k {told['effort']:,}, recall@"
+        f"Annoy for {name}: {told['meta']['metric']}, effort {told['effort']:,}, recall@"
         f"{audit['k']} against exact {audit['recall']:.3f} at {audit['queries_per_second']:,.0f} "
         f"queries/s (exact {audit['exact_queries_per_second']:,.0f})"
     )
