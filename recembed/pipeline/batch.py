@@ -20,7 +20,7 @@ from recembed.arrays import Rows, blocks_of
 from recembed.errors import DataError, RunError
 from recembed.progress import Progress, Task
 from recembed.recommender import State, Wish
-from recembed.recommender.tables import listed, named
+from recembed.recommender.tables import lists_of, named
 from recembed.run.whole import whole
 from recembed.search.kinds import IndexKind
 
@@ -95,20 +95,17 @@ class Batch:
         todo = [pair for pair in zip(blocks, files, strict=True) if not pair[1].exists()]
         task.resume(sum(map(len, blocks)) - sum(len(users) for users, _ in todo))
         for users, file in todo:
-            lists = listed(self.state, users, self.wish)
+            lists = lists_of(self.state, users, self.wish)
             with whole(file) as beside:
                 feather.write_feather(lists, beside, compression="uncompressed")
             task.advance(len(users))
 
     def _join(self, files: Sequence[Path], beside: Path, out: Path) -> int:
         """A row group for each part; the file takes the place of `out` when it is whole."""
-        nobody, n = listed(self.state, np.zeros(0, np.int32), self.wish), 0
+        nobody, n = lists_of(self.state, np.zeros(0, np.int32), self.wish), 0
         schema = named(self.state, nobody).schema
         repeated = [name for name in schema.names if name not in ("score", "because")]
-        how = {
-            "use_dictionary": repeated,
-            "write_statistics": ["user"],
-        }  # of all takes twice as long
+        how = {"use_dictionary": repeated, "write_statistics": ["user"]}  # of all: twice as long
         with pq.ParquetWriter(beside, schema, **how) as writer:
             for file in files:
                 lists = feather.read_table(file, memory_map=True)

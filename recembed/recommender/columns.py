@@ -16,7 +16,7 @@ from recembed.recommender.wish import Value
 
 
 @dataclass(frozen=True, eq=False)
-class Kinds:
+class Coded:
     """Codes of the values that each item has in a column, and the values by code."""
 
     codes: Sequences
@@ -24,14 +24,14 @@ class Kinds:
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class ItemColumns:
     """Columns of the item table, each taken apart when it is first asked for."""
 
     about: Catalogue | None
     n_items: int
-    found: dict[str, Kinds] = field(default_factory=dict)
+    found: dict[str, Coded] = field(default_factory=dict)
 
-    def kinds(self, name: str) -> Kinds:
+    def coded(self, name: str) -> Coded:
         """A column's values. Raises: DataError where there is no such column."""
         if name not in self.found:
             if self.about is None:
@@ -39,10 +39,12 @@ class Columns:
             owner, values = self.about.values(name)
             if pa.types.is_nested(values.type):
                 raise DataError(f"column {name!r} holds {values.type}, no values to choose by")
+            if pa.types.is_float16(values.type):  # Arrow cannot look them up
+                values = values.cast(pa.float32())
             encoded = values.dictionary_encode()
             sizes = np.bincount(owner, minlength=self.n_items)
             codes = Sequences(np.asarray(encoded.indices, np.int32), offsets_of(sizes))
-            self.found[name] = Kinds(codes, encoded.dictionary)
+            self.found[name] = Coded(codes, encoded.dictionary)
         return self.found[name]
 
     def mask(self, where: Mapping[str, Sequence[Value]]) -> Mask | None:
@@ -51,14 +53,14 @@ class Columns:
             return None
         mask = np.ones(self.n_items, np.bool_)
         for name, wanted in where.items():
-            kinds = self.kinds(name)
-            hits = np.isin(kinds.codes.values, _codes(name, kinds.values, wanted))
-            mask &= np.bincount(kinds.codes.owners()[hits], minlength=self.n_items) > 0
+            coded = self.coded(name)
+            hits = np.isin(coded.codes.values, _codes(name, coded.values, wanted))
+            mask &= np.bincount(coded.codes.owners()[hits], minlength=self.n_items) > 0
         return mask
 
     def of(self, name: str, rows: NDArray[np.integer]) -> list[NDArray[np.integer]]:
         """The codes of each item's values, [len(rows)]."""
-        codes = self.kinds(name).codes
+        codes = self.coded(name).codes
         return [codes[int(row)] for row in rows]
 
 

@@ -14,7 +14,7 @@ from recembed.recommender.answering import answers, listing
 from recembed.recommender.answers import Recommendations
 from recembed.recommender.histories import of_guest, of_users, then
 from recembed.recommender.state import State
-from recembed.recommender.wish import Wish, listed
+from recembed.recommender.wish import Wish, as_ids
 from recembed.search.kinds import IndexKind
 
 
@@ -102,8 +102,8 @@ class Recommender:
         self, users: Iterable[Id], k: int = 10, *, basket: Iterable[Id] = (), **wish: Any
     ) -> list[Recommendations]:
         """The same for several users at once; each gets the list that they would get alone."""
-        state, wanted, people = self._state, Wish(k, **wish), listed(users, "users")
-        log, held = state.log.interactions, listed(basket, "basket")
+        state, wanted, people = self._state, Wish(k, **wish), as_ids(users, "users")
+        log, held = state.log.interactions, as_ids(basket, "basket")
         rows = log.users.rows(people)
         histories = of_users(log, rows)
         if held:
@@ -125,7 +125,7 @@ class Recommender:
         """
         state, wanted = self._state, Wish(k, **wish)
         log = state.log.interactions
-        rows = log.items.known_rows(listed(history, "history"))
+        rows = log.items.known_rows(as_ids(history, "history"))
         return answers(state, of_guest(log, rows), wanted, [None])[0]
 
     def similar(self, item: Id, k: int = 10) -> Recommendations:

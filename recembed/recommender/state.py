@@ -12,7 +12,7 @@ from recembed.errors import DataError, RunError
 from recembed.models.ranker import WithFallback
 from recembed.models.stored import has_vectors, ranker_of
 from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
-from recembed.recommender.columns import Columns
+from recembed.recommender.columns import ItemColumns
 from recembed.recommender.newer import joined
 from recembed.recommender.similar import Near, near
 from recembed.run.folder import Run
@@ -90,9 +90,9 @@ class State:
         return near(self.model, self.plain.known, self.machine)
 
     @cached_property
-    def columns(self) -> Columns:
+    def columns(self) -> ItemColumns:
         """The item table's columns."""
-        return Columns(self.log.items, self.log.interactions.n_items)
+        return ItemColumns(self.log.items, self.log.interactions.n_items)
 
     @cached_property
     def directions(self) -> Vectors:

@@ -12,7 +12,7 @@ from recembed.recommender.state import State
 from recembed.recommender.wish import Wish
 
 
-def listed(state: State, users: Rows, wish: Wish) -> pa.Table:
+def lists_of(state: State, users: Rows, wish: Wish) -> pa.Table:
     """The lists of users of the log, a row for each (user, rank); users and items are rows.
 
     placed: whether the model answered. because, if it is asked for: item rows and their shares.

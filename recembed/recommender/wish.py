@@ -46,10 +46,12 @@ class Wish:
         for column, most in self.cap.items():
             if most < 1:
                 raise DataError(f"at least 1 item with a value of {column!r} is listed, not {most}")
-        allow = None if self.allow is None else listed(self.allow, "allowed ids")
+        allow = None if self.allow is None else as_ids(self.allow, "allowed ids")
         object.__setattr__(self, "allow", allow)
-        object.__setattr__(self, "exclude", listed(self.exclude, "excluded ids"))
-        object.__setattr__(self, "where", {name: values(one) for name, one in self.where.items()})
+        object.__setattr__(self, "exclude", as_ids(self.exclude, "excluded ids"))
+        object.__setattr__(
+            self, "where", {name: as_values(one) for name, one in self.where.items()}
+        )
 
     @property
     def reranked(self) -> bool:
@@ -57,14 +59,14 @@ class Wish:
         return self.diversity > 0 or bool(self.cap)
 
 
-def listed(ids: Iterable[Id], what: str) -> list[Id]:
+def as_ids(ids: Iterable[Id], what: str) -> list[Id]:
     """Ids as a list. Raises: DataError if they are one text, which is no list of ids."""
     if isinstance(ids, (str, bytes)):
-        raise DataError(f"{what}: a list of item ids is needed, not the text {ids!r}")
+        raise DataError(f"{what}: a list of ids is needed, not the text {ids!r}")
     return ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
 
 
-def values(one: Any) -> list[Value]:
+def as_values(one: Any) -> list[Value]:
     """One value, or several, as a list."""
     if isinstance(one, Iterable) and not isinstance(one, (str, bytes)):
         return list(one)

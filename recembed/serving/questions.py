@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from recembed.data.vocabulary import Id, Vocabulary
-from recembed.recommender.wish import MOST_REASONS, values
+from recembed.recommender.wish import MOST_REASONS, as_values
 from recembed.serving.limits import Limits, Refused
 
 OneId: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str
@@ -74,7 +74,7 @@ class Wished(Told):
         """Keywords of a Wish, within the limits."""
         limits.check_k(self.k)
         limits.check(allow=self.allow, exclude=self.exclude, where=self.where, cap=self.cap)
-        limits.check(**{f"where {name}": values(one) for name, one in self.where.items()})
+        limits.check(**{f"where {name}": as_values(one) for name, one in self.where.items()})
         return {name: getattr(self, name) for name in FIELDS}
 
 

@@ -180,15 +180,15 @@ class Stop(Exception):
 
 def stopped_after(monkeypatch, blocks):
     """Make the next answer end with an error after so many blocks; how many were asked for."""
-    asked, listed = [], batch.listed
+    asked, lists_of = [], batch.lists_of
 
     def some(state, users, wish):
         if len(users) and len(asked) == blocks:
             raise Stop
         asked.extend([len(users)] if len(users) else [])
-        return listed(state, users, wish)
+        return lists_of(state, users, wish)
 
-    monkeypatch.setattr(batch, "listed", some)
+    monkeypatch.setattr(batch, "lists_of", some)
     return asked
 
 

@@ -229,7 +229,7 @@ def test_a_text_is_no_list_of_items(tmp_path, text):
         lambda: recommender.recommend("x", exclude=text),
         lambda: recommender.recommend("x", allow=text),
     ):
-        with pytest.raises(DataError, match="a list of item ids is needed"):
+        with pytest.raises(DataError, match="a list of ids is needed"):
             ask()
 
 

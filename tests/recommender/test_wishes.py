@@ -234,7 +234,7 @@ def test_many_users_get_what_each_gets_alone(loaded, wish, users):
         ({"diversity": float("nan")}, "diversity lies between 0 and 1"),
         ({"cap": {"kind": 0}}, "at least 1 item"),
         ({"because": 51}, "because is a number from 0 to 50"),
-        ({"allow": "abc"}, "a list of item ids is needed"),
+        ({"allow": "abc"}, "a list of ids is needed"),
     ],
 )
 def test_wishes_that_make_no_sense_are_refused(loaded, wish, says):
