@@ -26,6 +26,7 @@ from recembed.options import (
     choice,
     device,
     file_order,
+    newer,
     number,
     quiet,
     reading,
@@ -144,7 +145,7 @@ def index(**options: Any) -> None:
 @click.option(
     "--because", default=0, show_default=True, help="Items of the history to name as reasons."
 )
-@click.option("--newer", type=click.Path(), default=None, help="A log of newer events.")
+@newer
 @served
 @threads
 @quiet

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 import recembed
-from recembed.options import run, served
+from recembed.options import newer, run, served
 
 
 @click.command()
@@ -20,7 +20,7 @@ from recembed.options import run, served
 )
 @served
 @click.option("--min-recall", type=float, default=None, help="Refuse an index that finds less.")
-@click.option("--history", type=click.Path(), default=None, help="A log of newer events.")
+@newer
 @click.option("--max-k", default=100, show_default=True, help="The longest list.")
 @click.option(
     "--max-history", default=1000, show_default=True, help="Most ids in a list of a request."

@@ -107,6 +107,9 @@ indices = choice(
     None,
     "Search exactly, through the run's index, or compare both [as the run serves].",
 )
+newer = click.option(
+    "--newer", type=click.Path(), default=None, help="A log of events that RUN lacks."
+)
 served = choice("--index", "exact|annoy|hnsw|ivf", None, "What to search through [the run's].")
 leaks = choice("--leaks", "fail|report", "fail", "Whether to go on where the audit finds a leak.")
 lengths = click.option(

@@ -23,7 +23,7 @@ def serve(
     api_key_file: str | Path | None = None,
     index: IndexKind | None = None,
     min_recall: float | None = None,
-    history: str | Path | None = None,
+    newer: str | Path | None = None,
     max_k: int = 100,
     max_history: int = 1000,
     max_body: int = 1 << 20,
@@ -33,9 +33,9 @@ def serve(
     """Answer over HTTP from a run folder, or a link to one, until SIGTERM or Ctrl-C.
 
     api_key_file: its first line is the key that requests must carry; None: RECEMBED_API_KEY, where
-    that is set. history: a log of newer events. max_history: ids in any list of a request.
-    max_body: bytes. timeout: seconds a request may take. watch: seconds between looks at the run;
-    a new one is taken up, SIGHUP does so at once.
+    that is set. newer: a log of events that the run lacks, which histories go on with. max_history:
+    ids in any list of a request. max_body: bytes. timeout: seconds a request may take. watch:
+    seconds between looks at the run; a new one is taken up, SIGHUP does so at once.
 
     Raises: RunError if the run cannot be served; DataError if a setting makes no sense.
     """
@@ -56,9 +56,7 @@ def serve(
 
     def load() -> Recommender:
         one = Machine(threads=1)  # requests run beside each other, not one on all cores
-        return Recommender.load(
-            run, index=index, min_recall=min_recall, history=history, machine=one
-        )
+        return Recommender.load(run, index=index, min_recall=min_recall, history=newer, machine=one)
 
     with threadpool_limits(1):
         live = Live(run, load, Meters())
