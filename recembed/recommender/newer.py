@@ -15,6 +15,7 @@ from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.sequences import Sequences
+from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 
 
@@ -31,7 +32,7 @@ def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, s
     for name in ("time", "group"):
         if name in events.columns() and name not in newer.columns():
             raise DataError(f"the newer events have no {name}, which those of the run have")
-    known = replace(newer, items=newer.items.like(events.items)).with_items(events.items)
+    known = _among(newer, events.items)
     unknown = len(newer) - len(known)
     merged = _merged(events, known)
     about = log.users
@@ -39,6 +40,13 @@ def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, s
         about = Catalogue.align(merged.users, about.ids, about.table, about.title)
     note = f"{unknown} of {len(newer)} newer events are of items that the run lacks"
     return Log(merged, log.items, about), note if unknown else None
+
+
+def _among(newer: Interactions, items: Vocabulary) -> Interactions:
+    """The events of these items; one id that is no number makes text of all ids of a file."""
+    theirs = items.like(newer.items)
+    own = replace(newer, items=newer.items.like(theirs))
+    return replace(own.with_items(theirs), items=items)
 
 
 def _merged(old: Interactions, new: Interactions) -> Interactions:

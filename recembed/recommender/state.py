@@ -17,6 +17,7 @@ from recembed.recommender.newer import joined
 from recembed.recommender.similar import Near, near
 from recembed.run.folder import Run
 from recembed.run.log import load_log
+from recembed.run.manifest import Manifest
 from recembed.search.kinds import IndexKind
 
 TRIES = 3  # times that a run may be written anew while it is read
@@ -50,11 +51,12 @@ class State:
         """From a run folder, or a link to one; see Recommender.load."""
         for tries in range(TRIES):
             folder = Path(run).resolve()  # a link that moves meanwhile does not mix two runs
-            opened = Run.open(folder, verify=False)  # only what is read is checked byte by byte
+            identity = Manifest.read(folder).identity
             try:
+                opened = Run.open(folder, verify=False)  # what is read is checked byte by byte
                 return cls._of(opened, index, min_recall, history, machine)
             except RunError:
-                gone = Run.open(run, verify=False).identity != opened.identity
+                gone = Manifest.read(Path(run)).identity != identity
                 if not gone or tries == TRIES - 1:
                     raise
         raise AssertionError("a try returns or raises")

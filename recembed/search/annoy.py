@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from recembed.arrays import Mask, Vectors, blocks
-from recembed.errors import MissingExtra
+from recembed.errors import MissingExtra, RunError
 from recembed.search.approximate import Metric, spread
 from recembed.search.mips import augment_queries
 from recembed.search.select import Places
@@ -43,10 +43,16 @@ class AnnoyFinder:
     masks = False
 
     def __init__(self, path: Path, meta: Mapping[str, Any], threads: int) -> None:
-        """A checked file. Raises: MissingExtra if annoy is not installed."""
+        """A checked file.
+
+        Raises: MissingExtra if annoy is not installed; RunError if the file cannot be read.
+        """
         self.angular, self.threads = meta["metric"] == "angular", threads
         self.forest = _annoy()(meta["dim"] + self.angular, meta["metric"])
-        self.forest.load(str(path))
+        try:
+            self.forest.load(str(path))
+        except OSError as error:
+            raise RunError(f"Annoy cannot read {path}: run `recembed index` again") from error
 
     def nearest(
         self, queries: Vectors, fetch: Places, effort: Places, mask: Mask | None

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 from recembed.data.catalogue import Catalogue
 from recembed.data.interactions import build
 from recembed.data.log import Log
+from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, RunError
 from recembed.models.registry import estimator
 from recembed.protocols import Machine
 from recembed.recommender import Recommender
-from recembed.run.folder import writing
+from recembed.run.folder import Run, writing
 from recembed.run.log import store_log
 from recembed.settings import as_dict
 
@@ -45,6 +47,7 @@ def shop():
         {
             "kind": [("a", "b", "c")[n % 3] for n in number],
             "price": [n % 4 for n in number],
+            "size": np.array([n % 4 / 2 for n in number], np.float16),
             "tags": [["even" if n % 2 == 0 else "odd", f"t{n % 5}"] for n in number],
             "name": [f"Item {n}" for n in number],
         }
@@ -90,6 +93,7 @@ def test_a_column_chooses_what_may_come(loaded):
         ({"kind": ["a", "b"]}, lambda n: n % 3 < 2),
         ({"kind": "a", "price": 0}, lambda n: n % 12 == 0),
         ({"price": "2"}, lambda n: n % 4 == 2),
+        ({"size": 1.5}, lambda n: n % 4 == 3),
         ({"tags": "even"}, lambda n: n % 2 == 0),
         ({"tags": ["t1", "odd"]}, lambda n: n % 2 == 1 or n % 5 == 1),
     ):
@@ -104,7 +108,7 @@ def test_a_value_that_no_item_has_leaves_nothing_and_says_so(loaded):
 
 
 def test_columns_that_are_not_there_are_named(loaded, tmp_path):
-    with pytest.raises(DataError, match=r"no column 'colour'; it has: kind, price, tags, name"):
+    with pytest.raises(DataError, match=r"no column 'colour'; it has: kind, price, size, tags, name"):
         loaded("item2vec").recommend("u1", where={"colour": "red"})
     with pytest.raises(DataError, match="column 'price' holds int64, not \\['cheap'\\]"):
         loaded("item2vec").recommend("u1", where={"price": "cheap"})
@@ -273,6 +277,20 @@ def test_newer_events_that_the_run_has_already_count_once(tmp_path):
     assert len(Recommender.load(run, history=twice).log.interactions) == len(log) + 2
 
 
+def test_one_newer_id_that_is_no_number_does_not_cost_the_others(tmp_path):
+    log = shop()
+    numbers = pa.array([int(id[1:]) for id in log.interactions.items.ids.to_pylist()])
+    items = Vocabulary(numbers, "item")
+    events = replace(log.interactions, items=items)
+    run = write(tmp_path / "run", log=Log(events, Catalogue(items, log.items.table, "name")))
+    late = newer(["u1", "u1", "u1"], ["2", "02", "x"], [9000, 9001, 9002])
+    served = Recommender.load(run, history=late)
+    now = served.log.interactions
+    assert len(now) == len(events) + 1
+    assert now.items.id(now.events[now.users.rows(["u1"])[0]][-1]) == 2
+    assert "2 of 3 newer events" in served.recommend("u1").note
+
+
 def test_newer_events_come_in_the_order_of_their_times(tmp_path):
     run = write(tmp_path / "run")
     late = newer(["u1", "u1", "u1"], ["i1", "i2", "i3"], [9002, 1, 9001])
@@ -303,6 +321,21 @@ def test_reload_answers_from_the_new_run_and_keeps_the_old_one_where_it_is_broke
     with pytest.raises(RunError):
         served.reload()
     assert served.recommend("u1", 5) == after
+
+
+def test_a_run_that_is_written_anew_before_its_files_are_looked_at_is_read_again(
+    tmp_path, monkeypatch
+):
+    run, look, times = write(tmp_path / "run", "popularity"), Run._sized, []
+
+    def late(self, name):
+        times.append(name)
+        if len(times) == 1:  # its manifest is read: another process writes the run
+            write(run, "item2vec")
+        return look(self, name)
+
+    monkeypatch.setattr(Run, "_sized", late)
+    assert Recommender.load(run).similar("i1")
 
 
 def test_a_link_that_moves_is_followed_at_reload(tmp_path):

@@ -13,6 +13,7 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import MissingExtra, RunError
 from recembed.protocols import Machine
+from recembed.search.annoy import AnnoyFinder
 from recembed.search.approximate import METRICS
 from recembed.search.exact import ExactIndex
 from recembed.search.kinds import KINDS, build, opened, suited
@@ -266,3 +267,8 @@ def test_search_loads_no_annoy_faiss_numba_or_torch():
         "assert not {'annoy', 'faiss', 'numba', 'torch', 'implicit'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_forest_that_went_meanwhile_is_told_in_one_line(tmp_path):
+    with pytest.raises(RunError, match=r"Annoy cannot read .*gone: run `recembed index` again"):
+        AnnoyFinder(tmp_path / "gone", {"metric": "dot", "dim": 4}, 1)
