@@ -48,7 +48,7 @@ class Pool:
 
     def _counted(self, at: int, counts: list[dict[int, int]]) -> bool:
         """Whether each of its kinds has room; it takes its place in all of them, or in none."""
-        mine = [kinds[at].tolist() for kinds in self.kinds]
+        mine = [set(kinds[at].tolist()) for kinds in self.kinds]  # a list may name one twice
         for count, most, kinds in zip(counts, self.most, mine, strict=True):
             if any(count.get(kind, 0) >= most for kind in kinds):
                 return False

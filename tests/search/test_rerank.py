@@ -37,6 +37,10 @@ def test_a_cap_leaves_out_what_comes_too_often():
     assert pool([5, 4, 3, 2, 1], kinds=kinds, most=[2]).chosen(3, 0.0) == [0, 1, 3]
 
 
+def test_a_kind_that_an_item_names_twice_counts_once():
+    assert pool([3, 2, 1], kinds=[[[0, 0], [0], [0]]], most=[2]).chosen(3, 0.0) == [0, 1]
+
+
 def test_what_one_cap_refuses_takes_no_room_in_another():
     kinds = [[[0], [0], [1]], [[0], [7], [7]]]
     assert pool([3, 2, 1], kinds=kinds, most=[1, 1]).chosen(3, 0.0) == [0, 2]

@@ -48,6 +48,7 @@ QUERIES = [
     "user=",
     "usr=1",
     "user=u001&history=001",
+    "user=u001&user=u002",
     "history=no-such-item",
     "user=u001&k=ten",
     "user=u001&k=101",
