@@ -12,6 +12,7 @@ from recembed.arrays import Mask, Vectors
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.nested import part_of, under
 from recembed.models.units import trained_events
 from recembed.protocols import Arrays
 from recembed.training.recency import Recency
@@ -53,12 +54,7 @@ class HistoryModel:
         """From `arrays()`; the vectors may be memory-mapped."""
         known = arrays["known"].astype(bool)
         inputs, outputs = (Embeddings(items, arrays[name], known) for name in ("inputs", "outputs"))
-        features = {
-            name.removeprefix("features."): array
-            for name, array in arrays.items()
-            if name.startswith("features.")
-        }
-        return cls(outputs, inputs, recency, features)
+        return cls(outputs, inputs, recency, part_of("features", arrays))
 
     @cached_property
     def neighbours(self) -> Embeddings:
@@ -80,5 +76,5 @@ class HistoryModel:
             "inputs": self.inputs.vectors,
             "outputs": self.items.vectors,
             "known": self.items.known.astype(np.uint8),
-            **{f"features.{name}": array for name, array in self.features.items()},
+            **under("features", self.features),
         }

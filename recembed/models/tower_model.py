@@ -12,6 +12,7 @@ from recembed.arrays import Rows, Vectors, unit
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.nested import part_of, under
 from recembed.models.people import People
 from recembed.models.tower_math import NumpyTower
 from recembed.models.units import trained_events
@@ -80,13 +81,13 @@ class TowerModel:
         found: Arrays = {
             "table": self.table.vectors,
             "known": self.table.known.astype(np.uint8),
-            **_under("tower", self.tower.arrays),
+            **under("tower", self.tower.arrays),
         }
         if self.bias is not None:
             found["bias"] = self.bias
         if self.people is not None:
-            found |= _under("users", self.people.arrays())
-        return found | _under("content", self.content)
+            found |= under("users", self.people.arrays())
+        return found | under("content", self.content)
 
     @classmethod
     def restore(
@@ -99,26 +100,26 @@ class TowerModel:
     ) -> "TowerModel":
         """From `arrays()`; the vectors may be memory-mapped."""
         table = Embeddings(items, arrays["table"], arrays["known"].astype(bool))
-        users = _part("users", arrays)
+        users = part_of("users", arrays)
         return cls(
             table,
             arrays.get("bias"),
-            NumpyTower(tower, _part("tower", arrays)),
+            NumpyTower(tower, part_of("tower", arrays)),
             People.restore(users) if users else None,
             reach,
             score,
-            content=_part("content", arrays),
+            content=part_of("content", arrays),
         )
 
 
 def without_users(arrays: Mapping[str, NDArray[Any]], users: Vocabulary, rows: Rows) -> Arrays:
     """The arrays of a model without the vectors of their own that these users have in it."""
-    own = _part("users", arrays)
+    own = part_of("users", arrays)
     if not own:
         return dict(arrays)
     rest = {name: array for name, array in arrays.items() if not name.startswith("users.")}
     people = People.restore(own).without(Vocabulary(users.take(rows), "user"))
-    return rest | _under("users", people.arrays())
+    return rest | under("users", people.arrays())
 
 
 def _newest(histories: Interactions, reach: int | None) -> Interactions:
@@ -128,15 +129,3 @@ def _newest(histories: Interactions, reach: int | None) -> Interactions:
         return histories
     end = np.repeat(histories.events.offsets[1:], sizes)
     return histories.keep(np.arange(len(histories)) >= end - reach)
-
-
-def _under(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    return {f"{name}.{part}": array for part, array in arrays.items()}
-
-
-def _part(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The reverse."""
-    head = f"{name}."
-    return {
-        part.removeprefix(head): array for part, array in arrays.items() if part.startswith(head)
-    }
