@@ -112,5 +112,9 @@ class WithFallback:
 
 def with_fallback(ranker: Ranker, popular: PopularityModel) -> WithFallback:
     """`ranker`, with popular items (of those it lists) where a history has nothing it knows."""
-    read = ranker.ranker.known if isinstance(ranker, Without) else ranker.known
-    return WithFallback(ranker, replace(popular, known=ranker.known), read)
+    return WithFallback(ranker, replace(popular, known=ranker.known), read_by(ranker))
+
+
+def read_by(ranker: Ranker) -> Mask:
+    """Items that `ranker` reads in histories, also those that it no longer lists, [n_items]."""
+    return ranker.ranker.known if isinstance(ranker, Without) else ranker.known

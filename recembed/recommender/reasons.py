@@ -10,6 +10,7 @@ from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
+from recembed.models.ranker import read_by
 from recembed.protocols import Ranker
 
 NEWEST = 50  # items of a history that are looked at: each one is a question to the model
@@ -23,7 +24,7 @@ def reasons(
     What an item carries is what the score falls by where the history lacks it; its share is that
     of all falls. Items whose absence raises a score speak against it, and are not named.
     """
-    items = _newest(history.rows[ranker.known[history.rows]])
+    items = _newest(history.rows[read_by(ranker)[history.rows]])
     if not len(items) or not len(rows):
         return [[] for _ in rows]
     without = _scores(ranker, _each_without(history, items), rows)  # [items, listed]

@@ -54,6 +54,15 @@ def listed(recommender, user, **wish):
     return [one.item for one in recommender.recommend(user, ALL, **wish)]
 
 
+def test_what_was_removed_still_explains_what_it_carries(copied):
+    run = copied("als")
+    before = Recommender.load(run).recommend("u001", 3, because=50)
+    carries = {why.item for one in before for why in one.because}
+    gone = max(carries - {one.item for one in before})
+    recembed.update(run, remove=[gone])
+    assert Recommender.load(run).recommend("u001", 3, because=50) == before
+
+
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_new_item_is_found_with_its_title_among_those_of_its_colour(grown, name):
     run = grown(name)
