@@ -13,6 +13,10 @@ class DataError(RecembedError):
     """The data is not what it has to be: a missing column, an unparsable time, an unknown id."""
 
 
+class EmptyLog(DataError):
+    """A log without events."""
+
+
 class RunError(RecembedError):
     """A run folder is missing, cut short, edited, locked, or belongs to another run."""
 

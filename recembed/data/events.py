@@ -13,7 +13,7 @@ from recembed.data.files import Table
 from recembed.data.ids import IdColumn
 from recembed.data.interactions import PARTS, Interactions, Order, build
 from recembed.data.times import parse_times
-from recembed.errors import DataError
+from recembed.errors import DataError, EmptyLog
 
 LARGEST = 1e30  # sums of such weights still fit into float32
 
@@ -40,7 +40,7 @@ class Events:
         user, item = str(named.user), str(named.item)
         data = table.read(named.read(), [name for name in (user, item, named.group) if name])
         if not data.num_rows:
-            raise DataError(f"{table.name} has no rows: a log needs events")
+            raise EmptyLog(f"{table.name} has no rows: a log needs events")
         users, items = (
             IdColumn.of(table, data, name, role) for name, role in ((user, "user"), (item, "item"))
         )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
 
-from recembed.errors import DataError
+from recembed.errors import DataError, EmptyLog
 
 Role: TypeAlias = Literal["log", "item", "user"]
 
@@ -51,7 +51,7 @@ class TextFile:
         line, alone = _first_line(path)
         file = cls._told(path, line, role)
         if file.header and alone:
-            raise DataError(f"{path.name} has no rows, only a header")
+            raise EmptyLog(f"{path.name} has no rows, only a header")
         return file
 
     @classmethod

@@ -24,6 +24,8 @@ from recembed.search.kinds import KINDS, IndexKind, opened
 # The run's file of changes since training: rows that are no longer listed, and what the model's
 # arrays lack of items that came later.
 CHANGES, ADDED = "changes", "added."
+# What answers are made of. All else in a run (reports, the places of every case) tells of them.
+ANSWERING = ("events", "users", "items", "model", "index", CHANGES)
 
 
 def ranker_of(

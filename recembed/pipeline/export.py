@@ -12,7 +12,7 @@ from recembed.arrays import Vectors
 from recembed.data.vocabulary import Vocabulary
 from recembed.data.word2vec_format import write_word2vec
 from recembed.errors import DataError, RunError
-from recembed.models.stored import has_vectors, ranker_of
+from recembed.models.stored import has_vectors, ranker_of, removed_items
 from recembed.protocols import VectorModel
 from recembed.run.folder import Run
 from recembed.run.log import load_log
@@ -27,12 +27,12 @@ def export(
     what: Literal["items", "neighbours", "users"] = "items",
     form: Literal["parquet", "word2vec", "word2vec-binary", "index"] = "parquet",
 ) -> int:
-    """Write OUT and say how many vectors are in it; rows that nobody trained are left out.
+    """Write OUT and say how many vectors are in it; untrained and removed items are left out.
 
     what: the vectors that are retrieved, those of item-to-item similarity, or those of all users.
     parquet: columns id and vector (a fixed-size list of float32). word2vec: the text or binary
-    form that gensim reads; spaces in ids become "_" there. index: the file of Annoy or FAISS,
-    with OUT.ids.parquet beside it: the id of each of its positions.
+    form that gensim reads; spaces in ids become "_" there. index: the file of Annoy or FAISS, items
+    removed since it was built too, with OUT.ids.parquet beside it: the id of each of its positions.
 
     Raises: RunError if the model has no vectors, or the run no index.
     """
@@ -76,7 +76,8 @@ def _vectors(run: Run, model: VectorModel, what: str) -> tuple[Vocabulary, Vecto
     if what not in ("items", "neighbours"):
         raise DataError(f"what is items, neighbours or users, not {what!r}")
     embeddings = model.items if what == "items" else model.neighbours
-    rows = np.flatnonzero(embeddings.known)
+    removed = removed_items(run, len(embeddings.known))
+    rows = np.flatnonzero(embeddings.known & ~removed)
     return embeddings.vocabulary.select(rows), embeddings.vectors[rows]
 
 

@@ -13,15 +13,10 @@ from recembed.data.log import Log
 from recembed.data.split import TRAIN, counts_of_parts
 from recembed.data.vocabulary import Id, id_list
 from recembed.errors import DataError, RunError
-from recembed.models.stored import CHANGES
+from recembed.models.stored import ANSWERING
 from recembed.models.tower_model import without_users
 from recembed.run.folder import Run, writing
 from recembed.run.log import Parts, facts_of, load_log, store_log
-
-# What the rest of the run consists of: written anew without the users, or of items alone. All else
-# (reports, the places of every case) is dropped, whoever it names.
-ANEW = ("events", "users", "items", "model")
-OF_ITEMS = ("index", CHANGES)
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ def forget(run: str | Path, *, user: Iterable[Id] | Id) -> Forgotten:
         store_log(writer, kept, parts)
         writer.facts(_facts(opened.facts, kept, parts))
         old = opened.files
-        dropped = [name for name in old if name not in (*ANEW, *OF_ITEMS)]
+        dropped = [name for name in old if name not in ANSWERING]
         for name in dropped:
             writer.drop(name)
     foreign = _swept(Run.open(run, verify=False), old.values())

@@ -20,7 +20,7 @@ from recembed.data.vocabulary import Id, Vocabulary, id_list
 from recembed.errors import DataError
 from recembed.models import registry
 from recembed.models.newcomers import newcomers
-from recembed.models.stored import ADDED, CHANGES, model_arrays, removed_items
+from recembed.models.stored import ADDED, ANSWERING, CHANGES, model_arrays, removed_items
 from recembed.protocols import Arrays
 from recembed.run.folder import Run, writing
 from recembed.run.log import facts_of, load_log, store_log
@@ -53,7 +53,7 @@ def update(
     of theirs (two-tower or item2vec with features), and found beside the index until it is built
     again. Those that the run has stay as they are, and come back if they were removed. remove:
     items that are never listed from now on; histories keep them. columns: their roles, where they
-    are not as in training.
+    are not as in training. Reports in the run are dropped: they tell of other lists.
 
     Raises: DataError if an id to remove is unknown, or the model learned nothing of content.
     """
@@ -72,6 +72,8 @@ def update(
             writer.facts(facts_of(opened.facts, log))
         before = np.append(removed_items(opened, n_old), np.zeros(n - n_old, np.bool_))
         now = _removed(log.interactions.items, before, listed, gone)
+        for name in opened.files.keys() - {*ANSWERING}:
+            writer.drop(name)  # a report of other lists
         writer.arrays(
             CHANGES,
             {

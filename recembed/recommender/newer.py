@@ -16,7 +16,7 @@ from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
-from recembed.errors import DataError
+from recembed.errors import DataError, EmptyLog
 
 
 def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, str | None]:
@@ -27,7 +27,10 @@ def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, s
 
     Raises: DataError if source cannot be read, or lacks times or groups that the log has.
     """
-    newer = read_log(source, columns=Columns(**columns)).interactions
+    try:
+        newer = read_log(source, columns=Columns(**columns)).interactions
+    except EmptyLog:  # nothing is newer, as after a log was begun anew
+        return log, None
     events = log.interactions
     for name in ("time", "group"):
         if name in events.columns() and name not in newer.columns():

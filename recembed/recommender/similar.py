@@ -32,7 +32,7 @@ def near(model: Fitted, listed: Mask, machine: Machine) -> Near:
         return _ByVectors(model.neighbours, listed, machine)
     if isinstance(model, ItemKNNModel):
         return _ByModel(model, listed)
-    raise DataError("the run's model compares no items: train item2vec, als or item-knn")
+    raise DataError("the run's model compares no items: train item2vec, two-tower, als or item-knn")
 
 
 class _ByVectors:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +38,24 @@ class Wish:
     because: int = 0
 
     def __post_init__(self) -> None:
+        self._check_types()
+        self._check_values()
+        allow = None if self.allow is None else as_ids(self.allow, "allowed ids")
+        object.__setattr__(self, "allow", allow)
+        object.__setattr__(self, "exclude", as_ids(self.exclude, "excluded ids"))
+        object.__setattr__(
+            self, "where", {name: as_values(one) for name, one in self.where.items()}
+        )
+
+    def _check_types(self) -> None:
+        for name, kind in {"where": Mapping, "cap": Mapping, "diversity": Real}.items():
+            if not isinstance(getattr(self, name), kind):
+                raise DataError(f"{name} is no {kind.__name__.lower()}: {getattr(self, name)!r}")
+        for name, number in {"k": self.k, "because": self.because, **self.cap}.items():
+            if not isinstance(number, Integral):
+                raise DataError(f"{name} takes a whole number, not {number!r}")
+
+    def _check_values(self) -> None:
         if self.k < 1:
             raise DataError(f"k must be at least 1, not {self.k}")
         if not 0 <= self.diversity <= 1:
@@ -46,12 +65,6 @@ class Wish:
         for column, most in self.cap.items():
             if most < 1:
                 raise DataError(f"at least 1 item with a value of {column!r} is listed, not {most}")
-        allow = None if self.allow is None else as_ids(self.allow, "allowed ids")
-        object.__setattr__(self, "allow", allow)
-        object.__setattr__(self, "exclude", as_ids(self.exclude, "excluded ids"))
-        object.__setattr__(
-            self, "where", {name: as_values(one) for name, one in self.where.items()}
-        )
 
     @property
     def reranked(self) -> bool:

@@ -47,7 +47,7 @@ def app_of(live: Live, limits: Limits, key: str | None, pool: ThreadPoolExecutor
         app.add_exception_handler(kind, _refusal)
     _add_lists(app, live, limits, pool)
     _add_items(app, live, limits, pool)
-    _add_state(app, live)
+    _add_state(app, live, told=key is None)
     if key is not None:
         _name_key(app)
     return Guard(app, limits, key, live.meters)
@@ -139,7 +139,9 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         return json(told)
 
 
-def _add_state(app: FastAPI, live: Live) -> None:
+def _add_state(app: FastAPI, live: Live, *, told: bool) -> None:
+    """told: whether anybody may read why a run was refused; data may be quoted there."""
+
     @app.get(HEALTH[0], response_model=answers.Alive)
     async def alive() -> Response:
         """Whether the process answers; needs no key."""
@@ -154,7 +156,7 @@ def _add_state(app: FastAPI, live: Live) -> None:
                 "status": "ready" if trouble is None else "degraded",
                 "identity": state.identity,
                 "created": state.created,
-                "reason": trouble,
+                "reason": trouble if trouble is None or told else "see the log of the server",
             }
         )
 

@@ -247,3 +247,16 @@ assert [one.item for one in found[0]] == ["new"]
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script, grown("two-tower")], check=True)
+
+
+def test_reports_of_other_lists_go_and_removed_items_are_not_exported(copied, tmp_path):
+    run, out = copied("als"), tmp_path / "items.parquet"
+    recembed.evaluate(run, quiet=True)
+    assert Run.open(run).has("report.json")
+    gone = Recommender.load(run).recommend("u001", 1)[0].item
+    recembed.update(run, remove=[gone])
+    assert not Run.open(run).has("report.json")
+    recembed.export(run, out=out)
+    exported = pq.read_table(out)["id"].to_pylist()
+    assert exported
+    assert gone not in exported
