@@ -1,6 +1,7 @@
 """What is known of items (or users) beside their interactions: one Arrow row an id."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -61,7 +62,13 @@ class Catalogue:
         """The readable name of each row, None where there is none, [len(rows)]."""
         if self.title is None:
             return [None] * len(rows)
-        return self.column(self.title).take(pa.array(rows)).to_pylist()  # type: ignore[no-any-return]
+        return self._titles.take(pa.array(rows)).to_pylist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _titles(self) -> pa.Array:
+        """The titles in one piece: of several, each look puts them together again."""
+        assert self.title is not None
+        return self.column(self.title).combine_chunks()
 
     def values(self, name: str) -> tuple[Rows, pa.Array]:
         """The owner of each value of a column, rising, and the values; lists are taken apart.

@@ -40,19 +40,24 @@ class Sequences:
         """Length of each sequence, [m]."""
         return self.offsets[1:] - self.offsets[:-1]
 
+    def sizes_of(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Length of these sequences alone, [len(rows)]."""
+        sizes: NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
+        return sizes
+
     def owners(self) -> Rows:
         """The sequence that each value stands in, [n]."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
 
     def positions(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """Positions in `values` of the sequences `rows`, one after another."""
-        return ranges(self.offsets[rows], self.sizes[rows])
+        return ranges(self.offsets[rows], self.sizes_of(rows))
 
     def take(self, rows: NDArray[np.integer]) -> "Sequences":
         """The sequences `rows` in this order; one may be taken twice."""
         if len(rows) == len(self) and (rows == np.arange(len(rows))).all():
             return self
-        return Sequences(self.values[self.positions(rows)], offsets_of(self.sizes[rows]))
+        return Sequences(self.values[self.positions(rows)], offsets_of(self.sizes_of(rows)))
 
     def keep(self, mask: Mask) -> "Sequences":
         """The same sequences with only the values where `mask` [n] is true."""

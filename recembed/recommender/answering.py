@@ -38,11 +38,13 @@ class Ranked:
 def ranked(state: State, histories: Interactions, wish: Wish) -> Ranked:
     """The list of each history."""
     exclude, allow, notes = _rules(state, histories, wish)
+    placed = _placed(state, histories)
     if wish.reranked:
         top = _reranked(state, histories, wish, exclude, allow)
     else:
-        top = state.ranker.top_k(histories, wish.k, exclude=exclude, allow=allow)
-    return Ranked(top, _placed(state, histories), notes)
+        ranker = state.plain if placed.all() else state.ranker
+        top = ranker.top_k(histories, wish.k, exclude=exclude, allow=allow)
+    return Ranked(top, placed, notes)
 
 
 def answers(

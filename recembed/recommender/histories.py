@@ -1,6 +1,7 @@
 """Histories to answer for: of users, with what they hold now, and of people without a name."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,22 @@ def of_users(log: Interactions, rows: Rows) -> Interactions:
     there = np.flatnonzero(rows >= 0)
     known = rows[there]
     sizes = np.zeros(len(rows), np.int64)
-    sizes[there] = log.events.sizes[known]
+    sizes[there] = log.events.sizes_of(known)
     at = log.events.positions(known)
     columns: dict[str, Any] = {name: column[at] for name, column in log.columns().items()}
     return replace(
         log,
-        users=Vocabulary.numbered(len(rows), "guest"),
+        users=_guests(len(rows)),
         events=Sequences(log.rows[at], offsets_of(sizes)),
         people=log.users.ids.take(pa.array(rows, mask=rows < 0)),
         **columns,
     )
+
+
+@lru_cache(maxsize=4)
+def _guests(n: int) -> Vocabulary:
+    """Names of n histories; mostly one, or as many as a block has."""
+    return Vocabulary.numbered(n, "guest")
 
 
 def of_guest(log: Interactions, rows: Rows) -> Interactions:

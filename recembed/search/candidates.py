@@ -101,10 +101,8 @@ class Candidates:
         for block in blocks(len(owners), 24 * dim, memory):
             products = self.vectors[places[block]].astype(np.float64)  # [pairs, dim]
             products *= queries[owners[block]]
-            lanes = np.zeros((len(products), LANES))
-            whole = dim - dim % LANES
-            for start in range(0, whole, LANES):
-                lanes += products[:, start : start + LANES]
+            whole = dim - dim % LANES  # numpy adds along a middle axis one after another
+            lanes = products[:, :whole].reshape(len(products), -1, LANES).sum(axis=1)
             while lanes.shape[1] > 1:
                 half = lanes.shape[1] // 2
                 lanes = lanes[:, :half] + lanes[:, half:]
