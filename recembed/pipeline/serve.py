@@ -42,6 +42,7 @@ def serve(
     try:
         from recembed.serving.limits import Limits, some_time
         from recembed.serving.live import Live
+        from recembed.serving.memory import keep_apart
         from recembed.serving.meters import Meters
         from recembed.serving.server import run as run_server
     except ModuleNotFoundError as error:
@@ -58,6 +59,7 @@ def serve(
         one = Machine(threads=1)  # requests run beside each other, not one on all cores
         return Recommender.load(run, index=index, min_recall=min_recall, history=newer, machine=one)
 
+    keep_apart()
     with threadpool_limits(1):
         live = Live(run, load, Meters())
         end = live.watch(watch)
@@ -78,7 +80,7 @@ def _key(file: str | Path | None) -> str | None:
         where = KEY
     else:
         try:
-            text = (Path(file).read_text(encoding="utf-8").splitlines() or [""])[0]
+            text = (Path(file).read_text(encoding="utf-8-sig").splitlines() or [""])[0]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"the API key cannot be read from {file}") from error
         where = str(file)

@@ -11,6 +11,7 @@ from recembed.arrays import offsets_of
 from recembed.data.catalogue import Catalogue
 from recembed.data.columns import Columns
 from recembed.data.files import Source
+from recembed.data.filters import collapse
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
@@ -19,16 +20,17 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, EmptyLog
 
 
-def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, str | None]:
+def joined(log: Log, source: Source, read: Mapping[str, Any]) -> tuple[Log, str | None]:
     """A log with the events of `source` after its own, and what was left out of them.
 
-    columns: the columns by role, as the run's own log was read. Users may be new; events of items
-    that the log lacks are left out, and so are those that it has already (user, item and time).
+    read: how the run's own log was read. Users may be new; events of items that the log lacks are
+    left out, and so are those that it has already (user, item and time; without times nobody can
+    tell, and all of them count).
 
     Raises: DataError if source cannot be read, or lacks times or groups that the log has.
     """
     try:
-        newer = read_log(source, columns=Columns(**columns)).interactions
+        newer = read_log(source, columns=Columns(**read.get("columns", {}))).interactions
     except EmptyLog:  # nothing is newer, as after a log was begun anew
         return log, None
     events = log.interactions
@@ -38,6 +40,8 @@ def joined(log: Log, source: Source, columns: Mapping[str, str]) -> tuple[Log, s
     known = _among(newer, events.items)
     unknown = len(newer) - len(known)
     merged = _merged(events, known)
+    if read.get("repeats") == "collapse":
+        merged = collapse(merged)
     about = log.users
     if about is not None and merged.users is not about.ids:
         about = Catalogue.align(merged.users, about.ids, about.table, about.title)

@@ -81,7 +81,7 @@ class State:
         )
         note = None
         if history is not None:
-            log, note = joined(log, history, opened.facts.get("read", {}).get("columns", {}))
+            log, note = joined(log, history, opened.facts.get("read", {}))
         repeats = bool(opened.facts.get("repeats", False))
         made = (opened.identity, opened.created)
         return cls(log, ranker, model, repeats, machine, *made, note)

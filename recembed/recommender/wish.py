@@ -56,8 +56,8 @@ class Wish:
                 raise DataError(f"{name} takes a whole number, not {number!r}")
 
     def _check_values(self) -> None:
-        if self.k < 1:
-            raise DataError(f"k must be at least 1, not {self.k}")
+        if not 1 <= self.k < 2**31:
+            raise DataError(f"k must be at least 1, not {self.k}, and below 2^31")
         if not 0 <= self.diversity <= 1:
             raise DataError(f"diversity lies between 0 and 1, not at {self.diversity}")
         if not 0 <= self.because <= MOST_REASONS:

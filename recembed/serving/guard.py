@@ -29,7 +29,7 @@ class Guard:
 
     def __init__(self, app: App, limits: Limits, key: str | None, meters: Meters) -> None:
         self.app, self.limits, self.meters = app, limits, meters
-        self.expected = None if key is None else f"Bearer {key}".encode()
+        self.expected = None if key is None else f"bearer {key}".encode()
         self.running = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -51,8 +51,8 @@ class Guard:
     async def _answer(self, scope: Message, receive: Receive, said: "Said") -> None:
         headers = dict(scope["headers"])
         if self.expected is not None and not scope["path"].startswith(OPEN):
-            given = headers.get(b"authorization", b"")
-            if not secrets.compare_digest(given, self.expected):
+            scheme, space, given = headers.get(b"authorization", b"").partition(b" ")
+            if not secrets.compare_digest(scheme.lower() + space + given, self.expected):
                 raise Refused(401, "a key is needed: Authorization: Bearer KEY")
         if b"content-length" in headers or b"transfer-encoding" in headers:
             receive = await self._whole(headers, receive)

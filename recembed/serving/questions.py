@@ -159,6 +159,9 @@ class OneAsked(Asked):
         where: dict[str, Any] = {}
         for name, value in map(_pair, self.where):
             where.setdefault(name, []).append(value)
+        caps = [_pair(text) for text in self.cap]
+        if len({name for name, _ in caps}) < len(caps):
+            raise Refused(422, "cap: one number for each column is taken")
         return One.model_construct(
             user=None if self.user is None else users.parse(self.user),
             history=ids["history"] or None,
@@ -166,7 +169,7 @@ class OneAsked(Asked):
             allow=ids["allow"] or None,
             exclude=ids["exclude"],
             where=where,
-            cap={name: _whole(name, value) for name, value in map(_pair, self.cap)},
+            cap={name: _whole(name, value) for name, value in caps},
             k=self.k,
             exclude_seen=self.exclude_seen,
             diversity=self.diversity,

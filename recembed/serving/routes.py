@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -132,7 +133,7 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         item = questions.parsed(recommender.log.interactions.items, id)
         row = int(recommender.log.interactions.items.rows([item])[0])
         table = recommender.log.items
-        columns = {} if table is None else table.table.slice(row, 1).to_pylist()[0]
+        columns = {} if table is None else _plain(table.table.slice(row, 1))
         title = None if table is None else table.titles(np.array([row], np.int32))[0]
         trained = bool(recommender.ranker.known[row])
         told = {"item": item, "title": title, "trained": trained, "columns": columns}
@@ -164,6 +165,18 @@ def _add_state(app: FastAPI, live: Live, *, told: bool) -> None:
     async def metrics() -> Response:
         """Counts and times for Prometheus."""
         return Response(generate_latest(live.meters.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _plain(row: pa.Table) -> dict[str, Any]:
+    """A row's values by column."""
+    return {name: _value(row.column(name)) for name in row.column_names}
+
+
+def _value(one: pa.ChunkedArray) -> Any:
+    try:
+        return one[0].as_py()
+    except (ValueError, OverflowError):  # a date that Python does not have
+        return one.cast(pa.string())[0].as_py()
 
 
 def json(value: Any) -> Response:

@@ -47,7 +47,9 @@ def measure(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:
             say("serving: a minute of load ...")
             told = load(port, paths, 5 if quick else MINUTE)
             say("serving: reloads under load ...")
+            before = resident(server)
             reloads = reloaded(server, port, link, runs, paths, 5 if quick else RELOADS)
+            reloads["growth"] = resident(server) - before
             say("serving: ten minutes of load ...")
             growth = soak(server, port, paths, 3 if quick else SOAK)
     figures = {
@@ -56,6 +58,7 @@ def measure(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:
         "http_failed_requests": told["failed"],
         "reload_p99_ms": reloads["p99"],
         "reload_requests": reloads["requests"],
+        "reload_growth_mib": reloads["growth"],
         "soak_mib": growth[1],
     }
     answered = (told["requests"] - told["failed"]) / told["seconds"]
@@ -155,7 +158,12 @@ def soak(server: psutil.Popen, port: int, paths: Path, seconds: float) -> tuple[
     """How many MiB the server grew after the first tenth of the load, and what it came to."""
     under_way = start(port, paths, seconds)
     time.sleep(seconds / 10)
-    early = server.memory_info().rss
+    early = resident(server)
     outcome(under_way)
-    late = server.memory_info().rss
-    return (late - early) / MIB, late / MIB
+    late = resident(server)
+    return late - early, late
+
+
+def resident(server: psutil.Popen) -> float:
+    """MiB of memory that the server holds."""
+    return float(server.memory_info().rss / MIB)

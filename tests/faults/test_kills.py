@@ -13,7 +13,7 @@ import recembed
 from recembed.run.folder import Run
 from recembed.run.log import load_log
 
-FEW, MANY = 4, 200
+FEW, MANY = 2, 200
 LONG = 4.0  # seconds: at most so long a process works before it is killed
 MAKES = {  # what a run of each verb has more than one without it
     "train": {"events", "users", "items", "model"},

@@ -158,7 +158,7 @@ def test_one_that_is_killed_goes_on_and_ends_with_the_same_bytes(made, tmp_path)
 
     out.write_bytes(b"what was there before")
     done = []
-    for _ in range(4):
+    for _ in range(2):
         process = asking(made("popularity"), out, 5)
         there = parts()
         while parts() == there and process.poll() is None:

@@ -35,18 +35,12 @@ def test_every_rule_holds_out_what_it_says(shop, trained, evaluated):
         return sum(any(start <= at < end for at in theirs) for theirs in times.values())
 
     wanted = {
-        "last:1": users,
         "last:3": users,
-        f"time:{date:%Y-%m-%dT%H:%M:%S}": users_after(cut),
         f"time:{date:%Y-%m-%dT%H:%M:%S}+00:00": users_after(cut),
-        "time:-3d": users_after(end - 3 * DAY + 1),
         "time:-36h": users_after(end - 36 * 3600 + 1),
-        "time:-1w": users_after(end - 7 * DAY + 1),
         "time:-6d..-3d": users_between(end - 6 * DAY + 1, end - 3 * DAY + 1),
         "random:0.2": users,
-        "users:0.25": users // 4,
         "users:0.25/0.3": users // 4,
-        "groups:-4d": baskets_from(end - 4 * DAY + 1),
         f"groups:{date:%Y-%m-%dT%H:%M:%S}": baskets_from(cut),
     }
     for rule, cases in wanted.items():

@@ -236,6 +236,7 @@ def test_many_users_get_what_each_gets_alone(loaded, wish, users):
     [
         ({"diversity": 1.5}, "diversity lies between 0 and 1"),
         ({"diversity": float("nan")}, "diversity lies between 0 and 1"),
+        ({"k": 10**20}, "k must be at least 1, not 10{20}, and below 2"),
         ({"cap": {"kind": 0}}, "at least 1 item"),
         ({"because": 51}, "because is a number from 0 to 50"),
         ({"because": 2.5}, "because takes a whole number, not 2.5"),
@@ -247,7 +248,7 @@ def test_many_users_get_what_each_gets_alone(loaded, wish, users):
 )
 def test_wishes_that_make_no_sense_are_refused(loaded, wish, says):
     with pytest.raises(DataError, match=says):
-        loaded("item2vec").recommend("u1", 3, **wish)
+        loaded("item2vec").recommend("u1", **{"k": 3, **wish})
 
 
 def newer(users, items, times):
@@ -279,6 +280,17 @@ def test_newer_events_that_the_run_has_already_count_once(tmp_path):
     assert both.rows.tolist() == log.rows.tolist()
     twice = newer(["u1", "u1"], ["i1", "i1"], [9000, 9000])  # two of the same are two
     assert len(Recommender.load(run, history=twice).log.interactions) == len(log) + 2
+
+
+def test_newer_events_collapse_as_those_of_the_run_did(tmp_path):
+    run = write(tmp_path / "run", read={"repeats": "collapse"})
+    served = Recommender.load(
+        run, history=newer(["u1"] * 3, ["i1", "i2", "i1"], [9000, 9001, 9002])
+    )
+    events = served.log.interactions
+    mine = events.items.take(events.events[events.users.rows(["u1"])[0]]).to_pylist()
+    assert mine[-2:] == ["i2", "i1"]
+    assert len({*mine}) == len(mine)
 
 
 def test_one_newer_id_that_is_no_number_does_not_cost_the_others(tmp_path):

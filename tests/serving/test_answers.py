@@ -111,7 +111,9 @@ def strange(serve):
     items = ["a/b", "../etc", "50% off", "ü ✓", "a?b#c"]
     events = build(pa.array([7, 7, 42, 42, 42]), pa.array(items), order="position")
     dates = pa.array([0] * len(items), pa.timestamp("s"))
-    table = pa.table({"name": [*items[:-1], None], "added": dates, "raw": [b"\xff"] * len(items)})
+    about = {"name": [*items[:-1], None], "added": dates, "raw": [b"\xff"] * len(items)}
+    about["ends"] = pa.array([2**59] * len(items), pa.timestamp("us", "UTC"))  # never
+    table = pa.table(about)
     log = Log(events, Catalogue(events.items, table, "name"))
     model = Popularity().fit(log)
     made = "2026-01-02T03:04:05+00:00"
@@ -140,6 +142,7 @@ def test_values_that_json_lacks_are_told_as_text(strange):
     client, _ = strange
     columns = client.get("/items/a%2Fb").json()["columns"]
     assert columns["added"].startswith("1970-01-01")
+    assert columns["ends"].startswith("20237-")
     assert isinstance(columns["raw"], str)
 
 

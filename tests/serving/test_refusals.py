@@ -55,6 +55,7 @@ QUERIES = [
     "user=u001&k=99999999999999999999",
     "user=u001&where=colour",
     "user=u001&cap=colour=none",
+    "user=u001&cap=colour=1&cap=colour=2",
     "user=u001&cap=colour=99999999999999999999",
     "user=u001&diversity=nan",
     "user=u001&because=51",
@@ -162,7 +163,17 @@ def test_a_body_is_as_large_as_allowed_and_no_larger_also_in_pieces(serve, run):
 
 @pytest.mark.parametrize(
     "given",
-    [None, "", "secret", "Bearer", "Bearer ", "Bearer secre", "Bearer secret ü", "x" * 9999],
+    [
+        None,
+        "",
+        "secret",
+        "Bearer",
+        "Bearer ",
+        "Bearer secre",
+        "Bearer secret ü",
+        "Bearer SECRET",
+        "x" * 9999,
+    ],
 )
 def test_another_key_or_none_is_refused(serve, run, given):
     client = serve(run, key="secret")
@@ -177,8 +188,9 @@ def test_another_key_or_none_is_refused(serve, run, given):
 
 def test_the_right_key_is_taken(serve, run):
     client = serve(run, key="sécret")
-    right = {"authorization": "Bearer sécret".encode()}
-    assert client.get("/recommend?user=u001", headers=right).status_code == 200
+    for scheme in ("Bearer", "bearer"):  # RFC 9110: in any case
+        right = {"authorization": f"{scheme} sécret".encode()}
+        assert client.get("/recommend?user=u001", headers=right).status_code == 200
 
 
 def test_the_document_says_whether_a_key_is_needed(serve, run, client):

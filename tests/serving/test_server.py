@@ -208,9 +208,12 @@ def test_ctrl_c_ends_it_quietly(started, run):
 def test_a_server_that_others_reach_without_a_key_warns(started, run, tmp_path):
     with started(run, "--host", "0.0.0.0") as server:
         assert "anybody" in server.said.splitlines()[0]
-    (tmp_path / "key").write_text("secret\n")
+    (tmp_path / "key").write_text("\ufeffsecret\n")  # as Notepad saves it
     with started(run, "--host", "0.0.0.0", "--api-key-file", tmp_path / "key") as server:
         assert "anybody" not in server.said
+        with connected(server) as asking:
+            asking.sendall(f"{HEAD}authorization: Bearer secret\r\n\r\n".encode())
+            assert b" 422 " in asking.recv(99)
         assert "secret" not in server.said
 
 

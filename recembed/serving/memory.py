@@ -1,0 +1,24 @@
+"""Memory of a process that serves for weeks: what a replaced run held goes back to the system."""
+
+import ctypes
+from contextlib import suppress
+
+import pyarrow as pa
+
+M_MMAP_THRESHOLD = -3  # glibc's malloc.h
+LARGE = 2**20  # bytes: a run's tables, but not the scores of one question
+
+
+def keep_apart() -> None:
+    """Have glibc give each large array pages of its own, which go when the array goes.
+
+    Left alone it raises this limit with what is freed, so that the tables of later runs lie in the
+    heap between small things, and holes stay behind.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
+def give_back() -> None:
+    """What Arrow keeps of the tables of a replaced run."""
+    pa.default_memory_pool().release_unused()
