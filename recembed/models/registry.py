@@ -1,16 +1,13 @@
 """Every estimator by name; the module of one is imported only when it is used."""
 
-import difflib
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from numpy.typing import NDArray
 
 from recembed.data.vocabulary import Vocabulary
-from recembed.errors import DataError
 from recembed.protocols import THIS_MACHINE, Estimator, Fitted, Machine
-from recembed.settings import change
+from recembed.registers import made
 
 PLACES = {
     "popularity": "recembed.models.popularity:Popularity",
@@ -35,12 +32,8 @@ def estimator(name: str, values: Mapping[str, Any] | None = None) -> Estimator:
 
     Raises: DataError for an unknown name or hyperparameter, with the nearest ones.
     """
-    if name not in PLACES:
-        near = difflib.get_close_matches(name, PLACES, 2) or names()
-        raise DataError(f"no model {name!r}; there is {', '.join(near)}")
-    module, _, attribute = PLACES[name].partition(":")
-    default: Estimator = getattr(import_module(module), attribute)()
-    return change(default, values or {})
+    found: Estimator = made("model", PLACES, name, values or {})
+    return found
 
 
 def restore(

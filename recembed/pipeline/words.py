@@ -21,6 +21,7 @@ from recembed.protocols import THIS_MACHINE, Machine
 from recembed.run.folder import Run, writing
 from recembed.run.whole import whole
 from recembed.settings import as_dict, change
+from recembed.text.texts import Texts
 from recembed.text.word_lists import Pairs, read_test
 from recembed.text.word_model import Neighbour, WordModel
 from recembed.text.word_tests import Analogies, Similarity, analogies, similarity
@@ -51,12 +52,12 @@ def train_words(
     machine = machine_of(threads, checkpoint=checkpoint)
     progress = Progress("quiet" if quiet else "auto")
     estimator = change(WordVectors(), set or {})
-    files = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
+    texts = Texts.of(corpus)
     with writing(out, new=True) as writer:
         begin = time.perf_counter()
         with kept(machine):
             model = estimator.fit(
-                files,
+                texts,
                 seed=seed,
                 machine=machine,
                 progress=progress,
@@ -76,7 +77,7 @@ def train_words(
                 "train_seconds": round(seconds, 3),
                 "threads": machine.threads,
                 "corpus": {
-                    "files": [Path(file).name for file in files],
+                    "files": [file.name for file in texts.files],
                     "tokens": int(model.counts.sum()),
                     "words": len(words),
                 },

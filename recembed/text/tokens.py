@@ -1,7 +1,6 @@
 """What the words of a corpus are: from text files to a vocabulary and sentences of rows."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +15,10 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.settings import check, setting
-from recembed.text.blocks import check_files, text_blocks
 from recembed.text.phrases import find_phrases, join_phrases
 from recembed.text.stop_words import stop_words
 from recembed.text.streams import BREAK, LEFT_OUT, as_sequences, count, numbers
+from recembed.text.texts import Texts
 
 if TYPE_CHECKING:
     from recembed.text.pieces import Pieces
@@ -80,20 +79,20 @@ class Tokens:
             )
         return pattern
 
-    def encode(self, paths: Sequence[Path], folder: Path, *, progress: Progress = QUIET) -> Corpus:
-        """Read files with a sentence or paragraph a line; sentences lie in `folder`, mapped.
+    def encode(self, texts: Texts, folder: Path, *, progress: Progress = QUIET) -> Corpus:
+        """Read texts, a sentence or paragraph each; sentences lie in `folder`, mapped.
 
         Words are in the order of their counts, those of equal counts in the order of their texts.
         Memory holds the distinct words, not the corpus.
 
-        Raises: DataError for a file that is no text, or a corpus without frequent words.
+        Raises: DataError for a file that is no text, or texts without frequent words.
         """
         from recembed.text.pieces import Pieces  # Numba: only where a corpus is read
 
         left_out = stop_words(self.stop_words, lowercase=self.lowercase)
         pieces = Pieces(self.compiled(), lowercase=self.lowercase)
         stream = folder / "0"
-        self._read(paths, pieces, stream, progress)
+        self._read(texts, pieces, stream, progress)
         words = [*pieces.words]
         for turn in range(self.phrases):
             target = folder / str(turn + 1)
@@ -110,20 +109,15 @@ class Tokens:
         vocabulary = Vocabulary([words[at] for at in kept], "word", distinct=True)
         return Corpus(vocabulary, counts[kept], sentences)
 
-    def _read(
-        self, paths: Sequence[Path], pieces: "Pieces", target: Path, progress: Progress
-    ) -> None:
-        check_files(paths)
-        total = sum(path.stat().st_size for path in paths)
-        with progress.task("reading", total, "bytes") as task, target.open("wb") as file:
-            for path in paths:
-                for block in text_blocks(path, task):
-                    pieces.numbers(block).tofile(file)
-                np.array([BREAK], np.int32).tofile(file)  # a file ends its last line
+    def _read(self, texts: Texts, pieces: "Pieces", target: Path, progress: Progress) -> None:
+        unit = "bytes" if texts.files else "texts"
+        with progress.task("reading", texts.size, unit) as task, target.open("wb") as file:
+            for block in texts.blocks(task):
+                pieces.numbers(block).tofile(file)
         if not pieces.words:
             raise DataError(
-                f"no word in {', '.join(map(str, paths))}: is it text? Words are letters and "
-                "digits unless tokens.pattern says otherwise"
+                f"no word in {texts.where}: is it text? Words are letters and digits unless "
+                "tokens.pattern says otherwise"
             )
 
     def _join(self, stream: Path, target: Path, words: list[str], left_out: frozenset[str]) -> None:

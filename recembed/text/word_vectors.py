@@ -1,6 +1,6 @@
 """Word vectors: words that stand near each other in text get near vectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.settings import check, setting
 from recembed.text.subwords import NGrams, NGramVectors, Subwords, bag_means
+from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
 from recembed.text.word_model import WordModel
 from recembed.training.corpus import trained_rows
@@ -62,26 +63,23 @@ class WordVectors:
 
     def fit(
         self,
-        corpus: str | Path | Sequence[str | Path],
+        texts: Texts,
         *,
         seed: int = 0,
         machine: Machine = THIS_MACHINE,
         progress: Progress = QUIET,
         scratch: Path | None = None,
     ) -> WordModel:
-        """Train on text files with a sentence or paragraph a line.
+        """Train on texts, a sentence or paragraph each.
 
         scratch: the folder in which the sentences lie meanwhile, four bytes a word.
 
-        Raises: DataError if the corpus is no text or has too few words, or training diverges.
+        Raises: DataError if there is no text or too few words, or training diverges.
         """
         from recembed.training.skipgram import train
 
-        files = [corpus] if isinstance(corpus, (str, Path)) else corpus
         with TemporaryDirectory(dir=scratch) as folder:
-            text = self.tokens.encode(
-                [Path(file) for file in files], Path(folder), progress=progress
-            )
+            text = self.tokens.encode(texts, Path(folder), progress=progress)
             if len(text.vocabulary) == 1:
                 word = str(text.vocabulary.id(0))[:60]
                 raise DataError(f"{word!r} is the only word kept: there is nothing to learn from")

@@ -21,6 +21,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.protocols import Machine
 from recembed.settings import flat
 from recembed.text.subwords import Subwords
+from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
 from recembed.text.word_lists import Pairs, read_test
 from recembed.text.word_model import WordModel
@@ -70,7 +71,7 @@ def gensim_setting(name: str) -> dict[str, Any]:
 def equal(name: str, seed: int) -> Made:
     """Ours."""
     begin = time.perf_counter()
-    model = estimator(name).fit(text(), seed=seed, machine=Machine(threads=THREADS))
+    model = estimator(name).fit(Texts.of(text()), seed=seed, machine=Machine(threads=THREADS))
     seconds = time.perf_counter() - begin
     words = model.words.vocabulary
     return Made(seconds, scores=scores(words, model.words.vectors))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from recembed.errors import DataError
 from recembed.text import blocks, phrases, pieces, streams
+from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
 
 TEXT = """The cat's mother-in-law sat -- _quietly_ -- on the mat.
@@ -39,7 +40,7 @@ def encoded(tmp_path):
         for text in texts:
             paths.append(folder / f"{len(paths)}.txt")
             paths[-1].write_bytes(text if isinstance(text, bytes) else text.encode())
-        corpus = Tokens(**{"min_count": 1} | options).encode(paths, folder)
+        corpus = Tokens(**{"min_count": 1} | options).encode(Texts.of(paths), folder)
         words = corpus.vocabulary.ids.to_pylist()
         return corpus, [[words[row] for row in line] for line in corpus.sentences]
 
@@ -83,7 +84,7 @@ def test_words_of_many_scripts_stay_whole(encoded, text, words):
 def test_it_reads_what_a_plain_reading_line_by_line_does(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("text")
     (folder / "text").write_bytes(f"{text}\na".encode())
-    corpus = Tokens(min_count=1).encode([folder / "text"], folder)
+    corpus = Tokens(min_count=1).encode(Texts.of(folder / "text"), folder)
     words = corpus.vocabulary.ids.to_pylist()
     wanted = plainly(f"{text}\na")
     assert [[words[row] for row in line] for line in corpus.sentences] == wanted
@@ -227,11 +228,11 @@ def test_the_line_that_is_not_utf8_is_found_behind_the_first_block(encoded, monk
 
 def test_missing_files_and_folders_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"there is no file .*nothing"):
-        Tokens().encode([tmp_path / "nothing"], tmp_path)
+        Tokens().encode(Texts.of(tmp_path / "nothing"), tmp_path)
     with pytest.raises(DataError, match="is a folder: name the text files in it"):
-        Tokens().encode([tmp_path], tmp_path)
+        Tokens().encode(Texts.of(tmp_path), tmp_path)
     with pytest.raises(DataError, match="one text file or several: none is named"):
-        Tokens().encode([], tmp_path)
+        Tokens().encode(Texts.of([]), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from recembed.errors import DataError
 from recembed.protocols import Machine
 from recembed.settings import change
+from recembed.text.texts import Texts
 from recembed.text.word_vectors import WordVectors
 
 ONE = Machine(threads=1)
@@ -20,7 +21,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_of_a_topic_are_nearest_to_each_other(corpus, topics, kind):
-    model = change(WordVectors(), QUICK | KINDS[kind]).fit(corpus, seed=1, machine=ONE)
+    model = change(WordVectors(), QUICK | KINDS[kind]).fit(Texts.of(corpus), seed=1, machine=ONE)
     assert len(model.words.vocabulary) == 25
     right = 0
     for words in topics.values():
@@ -32,14 +33,15 @@ def test_words_of_a_topic_are_nearest_to_each_other(corpus, topics, kind):
 def test_one_seed_and_one_thread_give_the_same_bytes_another_seed_does_not(corpus):
     estimator = change(WordVectors(), QUICK | {"epochs": 1})
     one, same, other = (
-        estimator.fit(corpus, seed=seed, machine=ONE).words.vectors.tobytes() for seed in (0, 0, 1)
+        estimator.fit(Texts.of(corpus), seed=seed, machine=ONE).words.vectors.tobytes()
+        for seed in (0, 0, 1)
     )
     assert one == same != other
 
 
 def test_what_was_stored_is_the_model_with_unknown_words_too(corpus):
     estimator = change(WordVectors(), QUICK | KINDS["subwords"] | {"epochs": 1})
-    model = estimator.fit([corpus], machine=ONE)
+    model = estimator.fit(Texts.of([corpus]), machine=ONE)
     again = estimator.restore(model.words.vocabulary, model.arrays(), ONE)
     words = ["ship", "shipping", "Baker", "bakery", "qqq"]
     for found, wanted in zip(again.vectors(words), model.vectors(words), strict=True):
@@ -49,7 +51,7 @@ def test_what_was_stored_is_the_model_with_unknown_words_too(corpus):
 
 
 def test_an_unknown_word_stands_near_those_it_is_spelt_like(corpus, topics):
-    model = change(WordVectors(), QUICK | KINDS["subwords"]).fit(corpus, machine=ONE)
+    model = change(WordVectors(), QUICK | KINDS["subwords"]).fit(Texts.of(corpus), machine=ONE)
     for word, topic in (("sailing", "sea"), ("bakers", "bread"), ("singers", "music")):
         near = [each.word for each in model.nearest([word], 5)[0]]
         assert {*near} <= {*topics[topic]}, word
@@ -57,7 +59,7 @@ def test_an_unknown_word_stands_near_those_it_is_spelt_like(corpus, topics):
 
 def test_a_word_that_always_stands_alone_has_no_vector(tmp_path):
     (tmp_path / "text").write_text("alone\n" * 9 + "some words\n" * 9)
-    model = change(WordVectors(), QUICK).fit(tmp_path / "text", machine=ONE)
+    model = change(WordVectors(), QUICK).fit(Texts.of(tmp_path / "text"), machine=ONE)
     assert model.words.vocabulary.ids.to_pylist() == ["alone", "some", "words"]
     assert model.words.known.tolist() == [False, True, True]
 
@@ -73,13 +75,15 @@ def test_a_word_that_always_stands_alone_has_no_vector(tmp_path):
 def test_a_corpus_without_two_words_beside_each_other_is_refused(tmp_path, text, message):
     (tmp_path / "text").write_text(text)
     with pytest.raises(DataError, match=rf"{message}.* nothing to learn from"):
-        WordVectors().fit(tmp_path / "text", machine=ONE)
+        WordVectors().fit(Texts.of(tmp_path / "text"), machine=ONE)
 
 
 def test_a_line_of_many_words_is_learned_from(tmp_path):
     random = np.random.default_rng(0)
     (tmp_path / "text").write_text(" ".join(random.choice(list("abcde"), 200_000)))
-    model = change(WordVectors(), QUICK | {"epochs": 1}).fit(tmp_path / "text", machine=ONE)
+    model = change(WordVectors(), QUICK | {"epochs": 1}).fit(
+        Texts.of(tmp_path / "text"), machine=ONE
+    )
     assert model.counts.sum() == 200_000
     assert np.isfinite(model.words.vectors).all()
 

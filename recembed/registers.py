@@ -1,0 +1,21 @@
+"""What is found by its name: classes of hyperparameters, imported only when they are used."""
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from recembed.errors import DataError
+from recembed.settings import change
+
+
+def made(what: str, places: Mapping[str, str], name: str, values: Mapping[str, Any]) -> Any:
+    """The class at places[name], "module:class", with its defaults changed by `values`.
+
+    what: what messages call it. Raises: DataError for an unknown name, with the nearest ones.
+    """
+    if name not in places:
+        near = difflib.get_close_matches(name, places, 2) or list(places)
+        raise DataError(f"no {what} {name!r}; there is {', '.join(near)}")
+    module, _, attribute = places[name].partition(":")
+    return change(getattr(import_module(module), attribute)(), values)
