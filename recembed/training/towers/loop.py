@@ -2,8 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
@@ -12,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from recembed import seed as seeds
-from recembed.errors import DataError, Diverged
+from recembed.errors import Diverged
 from recembed.progress import QUIET, Progress, Task
 from recembed.protocols import Machine
 from recembed.training.checkpoint import SAVE_EVERY, Store
+from recembed.training.devices import alone, device_of, reseed
 from recembed.training.examples import Examples
 from recembed.training.held import held
 from recembed.training.rounds import Rounds, Training
@@ -47,7 +46,7 @@ def train(
     Raises: DataError if the checkpoint belongs to another training.
     """
     device = device_of(machine)
-    with _alone(machine, device):
+    with alone(machine, device):
         torch.manual_seed(int(seeds.rng(seed, "towers").integers(2**62)))
         state = State(Towers(data, setting).to(device))
         work = _Work(examples, state, seed, rounds or Rounds(None, setting.epochs))
@@ -150,7 +149,7 @@ class _Work:
         state = self.state
         random = seeds.rng(self.seed, "step", state.steps)
         with held():
-            _reseed(state.towers.device, int(random.integers(2**62)))
+            reseed(state.towers.device, int(random.integers(2**62)))
             batch = self.examples.batch(which, random)
             return state.step(batch, random, 1 - state.steps / (self.steps + 1))
 
@@ -200,32 +199,3 @@ def _store(machine: Machine, examples: Examples, data: Data, setting: Setting, s
 def _finite(made: Trained) -> bool:
     arrays = (made.table, made.bias, made.users, *made.tower.values())
     return all(np.isfinite(each).all() for each in arrays if each is not None)
-
-
-def _reseed(device: torch.device, seed: int) -> None:
-    """The generator that layers draw from: all devices' at once take long."""
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.cuda.manual_seed(seed)
-
-
-def device_of(machine: Machine) -> torch.device:
-    """Where to train. Raises: DataError if there is no such device."""
-    if machine.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if machine.device == "cuda" and not torch.cuda.is_available():
-        raise DataError("there is no CUDA device: use device 'cpu' or 'auto'")
-    return torch.device(machine.device)
-
-
-@contextmanager
-def _alone(machine: Machine, device: torch.device) -> Iterator[None]:
-    """Threads and random numbers of torch, given back as they were."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(machine.threads)
-    try:
-        with torch.random.fork_rng([] if device.type == "cpu" else [device]):
-            yield
-    finally:
-        torch.set_num_threads(before)
