@@ -8,6 +8,8 @@ import torch
 from recembed.errors import DataError
 from recembed.protocols import Machine
 
+READ = {"cpu": 1, "cuda": 32}  # steps from loss to loss that is read: a GPU has to be waited for
+
 
 def device_of(machine: Machine) -> torch.device:
     """Where to train. Raises: DataError if there is no such device."""

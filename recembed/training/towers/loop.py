@@ -14,7 +14,7 @@ from recembed.errors import Diverged
 from recembed.progress import QUIET, Progress, Task
 from recembed.protocols import Machine
 from recembed.training.checkpoint import SAVE_EVERY, Store
-from recembed.training.devices import alone, device_of, reseed
+from recembed.training.devices import READ, alone, device_of, reseed
 from recembed.training.examples import Examples
 from recembed.training.held import held
 from recembed.training.rounds import Rounds, Training
@@ -23,7 +23,6 @@ from recembed.training.towers.settings import Setting
 from recembed.training.towers.state import Kept, State
 
 WORST = 10.0  # times the loss of guessing: Adam's steps can blow up vectors that stay finite
-READ = {"cpu": 1, "cuda": 32}  # steps from loss to loss that is read: a GPU has to be waited for
 
 
 def train(

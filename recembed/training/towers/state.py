@@ -1,7 +1,6 @@
 """What changes while towers are trained: weights, optimisers, an average, the best round."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recembed.training.average import Average
 from recembed.training.checkpoint import Read
 from recembed.training.examples import Batch
 from recembed.training.rounds import Rounds
@@ -20,7 +20,6 @@ BETAS = (0.9, 0.98)  # the second as published transformers have it: sparse rows
 WARM = 100  # steps in which the step size rises to what was set
 # fields of Trained that are an array, or None
 ALONE = ("table", "known", "bias", "users", "sparse", "dense")
-EVERY = 10  # steps between two looks of the moving average, so that it costs next to nothing
 
 
 class State:
@@ -41,7 +40,7 @@ class State:
         if sparse:
             rows = [self.named[name] for name in sparse]
             self.optimisers.append(torch.optim.SparseAdam(rows, rate, betas=BETAS))
-        self.average = {name: each.detach().clone() for name, each in self.named.items()}
+        self.average = Average(self.named, self.setting.average)
         self.steps, self.positions, self.whole = 0, 0, True
 
     def step(self, batch: Batch, random: np.random.Generator, left: float) -> Tensor:
@@ -62,14 +61,13 @@ class State:
             optimiser.step()
         self.steps += 1
         self.positions += len(batch.targets) if batch.every else batch.histories.n_users
-        if self.setting.average and self.steps % EVERY == 0:
-            self._look()
+        self.average.look(self.steps)
         self.whole = True
         return loss.detach()
 
     def export(self) -> Trained:
         """The averaged towers, where there is an average, in NumPy."""
-        with self._averaged():
+        with self.average.instead(self.steps):
             made: Trained = self.towers.export()
             return made
 
@@ -85,7 +83,7 @@ class State:
         """Be what had these arrays."""
         for name, each in self.named.items():
             each.data.copy_(torch.from_numpy(read(f"weights.{name}")))
-            self.average[name].copy_(torch.from_numpy(read(f"average.{name}")))
+            self.average.kept[name].copy_(torch.from_numpy(read(f"average.{name}")))
         for name in names:
             kind, _, rest = name.partition(".")
             if kind == "optimiser":
@@ -102,7 +100,7 @@ class State:
 
     def _tensors(self) -> dict[str, Tensor]:
         found = {f"weights.{name}": each.data for name, each in self.named.items()}
-        found |= {f"average.{name}": each for name, each in self.average.items()}
+        found |= {f"average.{name}": each for name, each in self.average.kept.items()}
         names = {id(each): name for name, each in self.named.items()}
         for optimiser in self.optimisers:
             for parameter, kept in optimiser.state.items():
@@ -110,29 +108,6 @@ class State:
                     name = f"optimiser.{names[id(parameter)]}.{part}"
                     found[name] = torch.as_tensor(value)
         return found
-
-    def _look(self) -> None:
-        """Move the average towards the weights; while it is young, by an equal share."""
-        looks = self.steps // EVERY
-        kept = min(self.setting.average**EVERY, looks / (10 + looks))
-        now = [each.data for each in self.named.values()]
-        torch._foreach_lerp_(list(self.average.values()), now, 1 - kept)
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The average in the weights' place."""
-        if not self.setting.average or self.steps < EVERY:
-            yield
-            return
-        self._swap()
-        try:
-            yield
-        finally:
-            self._swap()
-
-    def _swap(self) -> None:
-        for name, each in self.named.items():
-            each.data, self.average[name] = self.average[name], each.data
 
 
 @dataclass(frozen=True, eq=False)

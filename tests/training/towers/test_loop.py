@@ -156,7 +156,7 @@ def large(_, loss):
 
 
 def burst(state, loss):
-    for each in (state.named, state.average):
+    for each in (state.named, state.average.kept):
         each["items.ids"].data[2, 1] = torch.inf
     return loss
 
