@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import IO, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ Role: TypeAlias = Literal["log", "item", "user"]
 
 HEAD = 1 << 20  # bytes in which the first line ends
 LOG_BLOCK = 1 << 20  # bytes a thread parses at once
+ROW = 1 << 24  # bytes of the longest row that is read in batches
 TABLE_BLOCK = 1 << 28  # item tables are small: tell their types from all rows, not the first ones
 TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")  # RecBole's atomic files
 UNIT = "\x1f"  # stands for "::", which no CSV reader takes for a separator
@@ -108,6 +109,33 @@ class TextFile:
             pass  # perhaps a late value is not of the type that the first ones look like
         try:
             return self._read(columns, columns)
+        except BROKEN as error:
+            raise self._diagnosis(error) from error
+
+    def batches(self, column: str, stream: IO[bytes]) -> Iterator[pa.RecordBatch]:
+        """One column as bytes, whatever they are, of a file that may be larger than memory.
+
+        stream: what is in the file, decompressed.
+
+        Raises: DataError naming the line that has too few or too many columns.
+        """
+        try:
+            yield from pv.open_csv(
+                self._input() if self.delimiter == UNIT else stream,
+                read_options=pv.ReadOptions(
+                    column_names=list(self.columns),
+                    skip_rows=int(self.header),
+                    block_size=ROW,
+                ),
+                parse_options=pv.ParseOptions(
+                    delimiter=self.delimiter,
+                    quote_char='"' if self.quote else False,
+                    newlines_in_values=True,
+                ),
+                convert_options=pv.ConvertOptions(
+                    include_columns=[column], column_types={column: pa.binary()}
+                ),
+            )
         except BROKEN as error:
             raise self._diagnosis(error) from error
 

@@ -1,62 +1,74 @@
-"""Words of text as numbers: each distinct piece between spaces is looked at once.
+"""Text as numbers: each distinct piece between spaces is looked at once.
 
 Most pieces of a text were seen before. A compiled pass finds them by their hash; only a new piece
-goes through the regular expression.
+is written normally and taken apart, by a regular expression or a tokenizer.
 """
 
-import re
 from array import array
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows
 from recembed.compiled import njit
+from recembed.text.blocks import BLOCK, cut
 from recembed.text.streams import BREAK
 
 SPACE, NEWLINE = 32, 10
 SLOTS = 1 << 21
-MOST = SLOTS // 4  # a block brings at most as many again: the table is never more than half full
+MOST = SLOTS // 4  # a part brings about as many again: the table is little more than half full
+LONG = 1 << 24  # numbers of all pieces together, 64 MiB
+
+Read: TypeAlias = Callable[[list[str]], Iterable[Iterable[int]]]
 
 
 class Pieces:
-    """Numbers words in the order in which they are first seen."""
+    """Numbers texts. read: the numbers of each new piece, which has no space within.
 
-    def __init__(self, pattern: re.Pattern[str], *, lowercase: bool) -> None:
-        self.pattern, self.lowercase = pattern, lowercase
-        self.words: dict[str, int] = {}
+    Not for two threads at once.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
         self._forget()
 
     def _forget(self) -> None:
-        """Start over with no piece known, so that memory stays bounded; words are kept."""
+        """Start over with no piece known, so that memory stays bounded."""
         self._known = 0
         self._hashes = np.empty(SLOTS, np.uint64)
         self._slots = np.full(SLOTS, -1, np.int32)
         self._flat, self._offsets = array("i"), array("q", [0])
 
     def numbers(self, block: bytes) -> Rows:
-        """The words of a block, BREAK where a line ends, int32 [n]."""
+        """The numbers of a block's pieces, BREAK where a line ends, int32 [n].
+
+        block: valid UTF-8.
+        """
+        if len(block) <= 2 * BLOCK:
+            return self._numbers(block)
+        return np.concatenate([self._numbers(part) for part in cut(BytesIO(block))])
+
+    def _numbers(self, block: bytes) -> Rows:
         data = np.frombuffer(block, np.uint8)
-        if self._known > MOST:
+        if self._known > MOST or len(self._flat) > LONG:
             self._forget()
         out = np.empty(len(data) + 1, np.int32)
         spans = np.empty((len(data) // 2 + 1, 2), np.int64)
         n, known = _find(data, self._hashes, self._slots, self._known, out, spans)
-        for start, stop in spans[: known - self._known].tolist():
-            self._flat.extend(self._read(block[start:stop].decode()))
-            self._offsets.append(len(self._flat))
+        new = spans[: known - self._known].tolist()
+        try:
+            for numbers in self.read([block[start:stop].decode() for start, stop in new]):
+                self._flat.extend(numbers)
+                self._offsets.append(len(self._flat))
+        except BaseException:  # half of them are known, which is worse than none
+            self._forget()
+            raise
         self._known = known
         flat = np.frombuffer(self._flat, np.int32) if self._flat else np.empty(0, np.int32)
         return _expand(out[:n], flat, np.frombuffer(self._offsets, np.int64))  # type: ignore[no-any-return]
-
-    def _read(self, piece: str) -> Iterator[int]:
-        text = (piece.lower() if self.lowercase else piece).replace("\u2019", "'")
-        words = self.words
-        for word in self.pattern.findall(text):
-            if word:  # a pattern may match nothing between two words
-                yield words.setdefault(word, len(words))
 
 
 @njit(nogil=True, boundscheck=False)

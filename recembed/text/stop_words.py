@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from recembed.errors import DataError
+from recembed.text.normal import Normal
 
 ENGLISH = """
 a about above after again against all also am an and any are aren't as at be because been
@@ -20,12 +21,15 @@ won't would wouldn't yet you you'd you'll you're you've your yours yourself your
 """
 
 
-def stop_words(choice: str | None, *, lowercase: bool) -> frozenset[str]:
-    """None: no words. "english": ours. Else a file of words, with white space between them."""
+def stop_words(choice: str | None, normal: Normal) -> frozenset[str]:
+    """None: no words. "english": ours. Else a file of words, with white space between them.
+
+    They are written as `normal` writes texts.
+    """
     if choice is None:
         return frozenset()
     text = ENGLISH if choice == "english" else _read(Path(choice))
-    return frozenset((text.lower() if lowercase else text).split())
+    return frozenset(normal(text).split())
 
 
 def _read(path: Path) -> str:

@@ -55,3 +55,10 @@ def _mapped(path: Path, kind: type[N]) -> NDArray[N]:
     if path.stat().st_size == 0:
         return np.empty(0, kind)
     return np.asarray(np.memmap(path, kind, mode="r"))
+
+
+def line_sequences(block: Rows) -> Sequences:
+    """The lines of a block whose last one ends, also those without numbers."""
+    ends = np.flatnonzero(block == BREAK)
+    offsets = np.append(0, ends - np.arange(len(ends)))  # breaks themselves go
+    return Sequences(np.delete(block, ends), offsets)

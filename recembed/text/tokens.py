@@ -1,6 +1,7 @@
 """What the words of a corpus are: from text files to a vocabulary and sentences of rows."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.settings import check, setting
+from recembed.text.normal import Normal
 from recembed.text.phrases import find_phrases, join_phrases
 from recembed.text.stop_words import stop_words
 from recembed.text.streams import BREAK, LEFT_OUT, as_sequences, count, numbers
@@ -44,17 +46,29 @@ class Corpus:
     sentences: Sequences
 
 
+class Words:
+    """Numbers words in the order in which they are first seen."""
+
+    def __init__(self, pattern: re.Pattern[str], normal: Normal) -> None:
+        self.pattern, self.normal = pattern, normal
+        self.words: dict[str, int] = {}
+
+    def __call__(self, pieces: Iterable[str]) -> Iterator[list[int]]:
+        """The words of each piece; a pattern may match nothing between two of them."""
+        words = self.words
+        for piece in pieces:
+            found = self.pattern.findall(self.normal(piece))
+            yield [words.setdefault(word, len(words)) for word in found if word]
+
+
 @dataclass(frozen=True)
 class Tokens:
-    """How text becomes words; none of them spans a space or the end of a line.
-
-    A typographic apostrophe is read as a plain one.
-    """
+    """How text becomes words; none of them spans a space or the end of a line."""
 
     pattern: str | None = setting(
         None, "what a word is, a regular expression; None: letters, marks, digits, inner - and '"
     )
-    lowercase: bool = setting(True, "Rose and rose are one word")
+    normal: Normal = setting(Normal(), "how text is written first")
     stop_words: str | None = setting(None, "words left out: none, english, or a file of them")
     phrases: int = setting(0, "times that frequent neighbours become one word", low=0, high=8)
     phrase_threshold: float = setting(100.0, "a higher score makes fewer phrases", low=0)
@@ -89,11 +103,16 @@ class Tokens:
         """
         from recembed.text.pieces import Pieces  # Numba: only where a corpus is read
 
-        left_out = stop_words(self.stop_words, lowercase=self.lowercase)
-        pieces = Pieces(self.compiled(), lowercase=self.lowercase)
+        left_out = stop_words(self.stop_words, self.normal)
+        reader = Words(self.compiled(), self.normal)
         stream = folder / "0"
-        self._read(texts, pieces, stream, progress)
-        words = [*pieces.words]
+        self._read(texts, Pieces(reader), stream, progress)
+        words = [*reader.words]
+        if not words:
+            raise DataError(
+                f"no word in {texts.where}: is it text? Words are letters and digits unless "
+                "tokens.pattern says otherwise"
+            )
         for turn in range(self.phrases):
             target = folder / str(turn + 1)
             self._join(stream, target, words, left_out)
@@ -110,15 +129,9 @@ class Tokens:
         return Corpus(vocabulary, counts[kept], sentences)
 
     def _read(self, texts: Texts, pieces: "Pieces", target: Path, progress: Progress) -> None:
-        unit = "bytes" if texts.files else "texts"
-        with progress.task("reading", texts.size, unit) as task, target.open("wb") as file:
+        with progress.task("reading", texts.size, texts.unit) as task, target.open("wb") as file:
             for block in texts.blocks(task):
                 pieces.numbers(block).tofile(file)
-        if not pieces.words:
-            raise DataError(
-                f"no word in {texts.where}: is it text? Words are letters and digits unless "
-                "tokens.pattern says otherwise"
-            )
 
     def _join(self, stream: Path, target: Path, words: list[str], left_out: frozenset[str]) -> None:
         n = len(words)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from recembed.errors import DataError
 from recembed.text import blocks, phrases, pieces, streams
+from recembed.text.normal import Normal
 from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
 
@@ -61,7 +62,7 @@ def test_words_keep_inner_apostrophes_and_hyphens_and_lose_case(encoded):
     assert words == ["the", "cat", "cat's", "didn't", "mat", "mother-in-law", "on", "quietly",
                      "sat", "slept"]  # fmt: skip
     assert corpus.counts.tolist() == [4, 2, *[1] * 8]
-    cased, _ = encoded(TEXT, lowercase=False)
+    cased, _ = encoded(TEXT, normal=Normal(case="keep"))
     assert {"The", "the", "CAT", "cat"} <= {*cased.vocabulary.ids.to_pylist()}
 
 
@@ -70,7 +71,7 @@ PERSIAN = ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"]  # joined by a ma
 WORDS = {
     "Hindi": (" ".join(HINDI) + "\u0964", HINDI),
     "Persian": (f"{PERSIAN[0]}.", PERSIAN),
-    "marks that stand alone": ("e\u0301te\u0301, nai\u0308ve", ["e\u0301te\u0301", "nai\u0308ve"]),
+    "marks that stand alone": ("e\u0301te\u0301, nai\u0308ve", ["\u00e9t\u00e9", "na\u00efve"]),
     "English": ("'tis rock'n'roll 3-4 x-- -y a_b", ["tis", "rock'n'roll", "3-4", *"xyab"]),
 }
 
@@ -136,6 +137,15 @@ def test_rare_words_and_stop_words_are_left_out_and_empty_lines_go(encoded, tmp_
     assert encoded(text, stop_words="english")[1] == without
     (tmp_path / "stop").write_text("THE and\nof")
     assert encoded(text, stop_words=str(tmp_path / "stop"))[1] == without
+
+
+def test_stop_words_and_phrases_are_of_words_as_they_are_written(encoded, tmp_path):
+    plain = Normal(accents="strip")
+    (tmp_path / "stop").write_text("\u00c0 o\u00f9", "utf-8")
+    text = "cr\u00e8me Bru\u0302le\u0301e \u00e0 la carte\n" * 20 + "a b c d e f g h\n" * 30
+    options = {"normal": plain, "phrases": 1, "phrase_threshold": 1.0}
+    options["stop_words"] = str(tmp_path / "stop")
+    assert encoded(text, **options)[1][0] == ["creme_brulee", "la_carte"]
 
 
 def joined(lines, min_count, threshold):
