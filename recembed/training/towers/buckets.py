@@ -1,4 +1,4 @@
-"""Histories as dense blocks of about one length, so that little of a block is padding."""
+"""Histories with what towers look at, and as dense blocks of about one length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,31 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Mask
 from recembed.data.interactions import Interactions
+from recembed.training.buckets import Bucket, buckets
 from recembed.training.recency import ages
 from recembed.training.towers.settings import Mean, Tower, Transformer
 
-STRETCH, SLACK = 1.25, 2  # a block's longest history has at most 1.25 x its shortest + 2 events
 GAPS = 34  # 0: nothing before, or nobody knows when; then powers of 2 s, 2^32 are 136 years
-
-
-@dataclass(frozen=True, eq=False)
-class Bucket:
-    """Histories [n] of up to `longest` events, the oldest first, the padding last.
-
-    which int64 [n]: of the histories; lengths int64 [n]. at int64 [n, longest]: which of all events
-    stands where; the padding repeats the newest.
-    """
-
-    which: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    at: NDArray[np.int64]
-
-    @property
-    def there(self) -> Mask:
-        """Where it is no padding, [n, longest]."""
-        return np.arange(self.at.shape[1]) < self.lengths[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +39,7 @@ class Histories:
 
         even: those of a block are of one length, without any padding.
         """
-        offsets = self.events.events.offsets
-        order = np.argsort(np.diff(offsets), kind="stable")
-        lengths = np.diff(offsets)[order]
-        begin = int(np.searchsorted(lengths, 1))
-        while begin < len(order):
-            within = int(lengths[begin]) if even else int(lengths[begin] * STRETCH) + SLACK
-            end = int(np.searchsorted(lengths, within, side="right"))
-            end = max(begin + 1, min(end, begin + most // max(int(lengths[end - 1]), 1)))
-            which, sizes = order[begin:end], lengths[begin:end]
-            last = offsets[1:][which] - 1
-            at = (last - sizes + 1)[:, None] + np.arange(sizes[-1])
-            yield Bucket(which, sizes, np.minimum(at, last[:, None]))
-            begin = end
+        return buckets(self.events.events.offsets, most, even=even)
 
 
 def _gaps(events: Interactions) -> NDArray[np.int64]:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
+from recembed.training.buckets import SLACK, STRETCH
 from recembed.training.recency import Recency
-from recembed.training.towers.buckets import GAPS, SLACK, STRETCH, Histories
+from recembed.training.towers.buckets import GAPS, Histories
 from recembed.training.towers.settings import Attention, Mean, Transformer
 
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
+from recembed.training import attention
 from recembed.training.recency import Recency
-from recembed.training.towers import users as towers
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.settings import Attention, Mean, Transformer
 from recembed.training.towers.users import Packed, user_tower
@@ -52,7 +52,7 @@ def users(kind, rows):
 
 
 def padding(kind, events):
-    return sum(int((~block.there).sum()) for block in packed(kind, events).blocks)
+    return sum(int((~block.there).sum()) for block in packed(kind, events).blocks.blocks)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_padding_is_neither_seen_nor_learned_from(kind, every, monkeypatch):
         return [found, *slopes]
 
     together = learned()
-    monkeypatch.setattr(towers, "MOST", 1)
+    monkeypatch.setattr(attention, "MOST", 1)
     assert padding(kind, events) == 0
     torch.testing.assert_close(together, learned())
     assert all(each.any() for each in together)
