@@ -62,6 +62,13 @@ class Lanes:
     def __abs__(self) -> "Lanes":
         return self.where(">", 0.0, self, self * -1.0)
 
+    def root(self) -> "Lanes":
+        """Square roots."""
+        kind, name = self.value.type, f"llvm.sqrt.v{self.width}f32"
+        function = ir.FunctionType(kind, [kind])
+        root = cgutils.get_or_insert_function(self.builder.module, function, name)
+        return Lanes(self.builder, self.builder.call(root, [self.value], fastmath=(*_FLAGS, "afn")))
+
     def where(self, sign: Literal["<", ">"], other: float, yes: "Lanes", no: "Lanes") -> "Lanes":
         """`yes` in the lanes where the comparison holds, else `no`; NaN never holds."""
         holds = self.builder.fcmp_ordered(sign, self.value, self._other(other))

@@ -1,11 +1,9 @@
 """The skip-gram engine: word2vec's two architectures over Sequences of anything.
 
-This file drives: it hands chunks of sequences to threads, adds the loss up, looks for divergence,
-and keeps the state of training. The work is done in the kernels `shared`, `pairs` and `cbow`.
+This file drives: it says what a chunk of sequences is and when training diverged; `hogwild` hands
+the chunks to threads. The work is done in the kernels `shared`, `pairs` and `cbow`.
 """
 
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
@@ -16,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recembed import seed as seeds
-from recembed.arrays import Vectors
+from recembed.arrays import Vectors, blocks
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.training import tiles
-from recembed.training.checkpoint import SAVE_EVERY, Store
+from recembed.training.checkpoint import Store
 from recembed.training.corpus import counts_of, read_only
+from recembed.training.hogwild import Work
 from recembed.training.sampler import AliasTable, keep_probability, negative_weights
-from recembed.training.state import State
+from recembed.training.state import SCRATCH, State, zeros
 
 CHUNK = 1 << 16  # tokens a worker takes at a time: enough to hide the hand-over, few to spread
 MOST_PAIRS = 1e13  # weeks of work: a window of None on sequences that are too long for it
@@ -105,20 +104,34 @@ def train(  # noqa: PLR0913 - the engine's one door
     counts = counts_of(corpus, n_rows)
     _check(corpus, n_rows, setting, bags)
     n_inputs = n_rows if bags is None else int(bags.values.max()) + 1
-    state = State.start(n_inputs, n_rows, setting.dim, seed)
-    key = (replace(setting, learning_rate=0.0), seed, state.outputs.shape, CHUNK)
+    state = _start(n_inputs, n_rows, setting.dim, seed)
+    key = (replace(setting, learning_rate=0.0), seed, state.tables["outputs"].shape, CHUNK)
     store = None if checkpoint is None else Store.of(checkpoint, key, corpus, bags)
     if store is not None:
         store.load(state)
-    work = _Work(corpus, setting, state, seed, store)
-    run = _kernel(corpus, counts, setting, state, bags)
-    total = setting.epochs * len(corpus.values)
-    done = state.epoch * len(corpus.values) + int(corpus.offsets[work.edges[state.chunk]])
+    kernel = _kernel(corpus, counts, setting, state, bags)
+    edges, tokens = _chunks(corpus), len(corpus.values)
+    total, firsts = setting.epochs * tokens, corpus.offsets[edges]  # the first token of each chunk
+
+    def run(chunk: int) -> tuple[float, int]:
+        rate = _rate(setting, (state.epoch * tokens + int(firsts[chunk])) / total)
+        draw = seeds.rng(seed, "skipgram", state.epoch, chunk)
+        generator = int(draw.integers(1, 2**63, dtype=np.uint64))
+        return kernel(int(edges[chunk]), int(edges[chunk + 1]), rate, generator)
+
+    def check() -> None:
+        _check_sane(state, setting, store)
+
+    work = Work(state, len(edges) - 1, setting.epochs, check, store)
     with progress.task("skip-gram", total, "tokens") as task, ThreadPoolExecutor(threads) as pool:
-        task.resume(done)
+        task.resume(state.epoch * tokens + int(firsts[state.chunk]))
+
+        def advance(chunk: int, note: str) -> None:
+            task.advance(int(firsts[chunk + 1] - firsts[chunk]), note)
+
         while state.epoch < setting.epochs:
             before = state.epoch
-            work.until_due(run, pool, threads, task.advance)
+            work.until_due(run, pool, threads, advance)
             if after is not None and state.epoch > before:
                 after(state.epoch, _tables(state, setting))
     if not state.trained:
@@ -131,7 +144,7 @@ def train(  # noqa: PLR0913 - the engine's one door
 
 def _tables(state: State, setting: SkipGram) -> Tables:
     """Views of the state's, without what pads their rows."""
-    inputs, outputs = (table[:, : setting.dim] for table in (state.inputs, state.outputs))
+    inputs, outputs = (table[:, : setting.dim] for table in state.tables.values())
     return Tables(inputs, outputs, state.losses, state.trained)
 
 
@@ -153,7 +166,7 @@ def _kernel(
     longest = int(corpus.sizes.max())
     window = setting.window or longest
     shrink = setting.shrink and setting.window is not None
-    arrays = (state.inputs, state.outputs, alias, token_keep, chances)
+    arrays = (*state.tables.values(), alias, token_keep, chances)
     fade = setting.decay ** np.arange(min(window, longest), dtype=np.float64)
     if setting.architecture == "cbow" and not shrink:
         window = max(1, int((fade > FADED).sum()))
@@ -182,98 +195,37 @@ def _kernel(
     return run
 
 
-class _Work:
-    """Hands chunks out to threads and takes their losses back."""
+def _rate(setting: SkipGram, share: float) -> float:
+    """The step size when such a share of training is done: it falls to word2vec's floor."""
+    return setting.learning_rate * max(1 - share, 1e-3)
 
-    def __init__(
-        self, corpus: Sequences, setting: SkipGram, state: State, seed: int, store: Store | None
-    ) -> None:
-        self.corpus, self.setting, self.state, self.seed = corpus, setting, state, seed
-        self.store, self.lock = store, threading.Lock()
-        self.edges = _chunks(corpus)
-        self.saved = time.monotonic()
-        self.next, self.stopped = 0, False
 
-    def until_due(
-        self,
-        run: Callable[[int, int, float, int], tuple[float, int]],
-        pool: ThreadPoolExecutor,
-        threads: int,
-        advance: Callable[[int, str], None],
-    ) -> None:
-        """Train to the end of the epoch, or until the state is to be saved."""
-        self.next, self.stopped = self.state.chunk, False
+def _check_sane(state: State, setting: SkipGram, store: Store | None) -> None:
+    """Raises: DataError if the loss is no number, or far above that of vectors of zeros."""
+    targets = setting.negatives + 1
+    # the chances that correct cross-entropy make that of zeros larger, by less than 20
+    most = 2 * np.log(2) * targets + 1 if setting.loss == "logistic" else np.log(targets) + 20
+    if state.finite() and state.mean <= most:
+        return
+    kept = "" if store is None else store.described()
+    raise DataError(
+        f"training diverged in epoch {state.epoch + 1} of {setting.epochs} at learning_rate "
+        f"{setting.learning_rate}: set it lower, or negatives (word2vec: 0.025, 5){kept}"
+    )
 
-        def worker() -> None:
-            while (chunk := self._take()) is not None:
-                first, stop = int(self.edges[chunk]), int(self.edges[chunk + 1])
-                loss, pairs = run(first, stop, *self._rate_and_generator(chunk))
-                with self.lock:
-                    self._give(loss, pairs)
-                    tokens = int(self.corpus.offsets[stop] - self.corpus.offsets[first])
-                    advance(tokens, self._note())
 
-        try:
-            for each in [pool.submit(worker) for _ in range(threads)]:
-                each.result()
-        except KeyboardInterrupt:
-            self.stopped = True
-            pool.shutdown()  # the chunks at hand are finished: then the state is one of a border
-            self.save()
-            raise
-        self._check_sane()
-        if self.state.chunk == len(self.edges) - 1:
-            self.state.end_epoch()
-        if time.monotonic() - self.saved > SAVE_EVERY:
-            self.save()
+def _start(n_inputs: int, n_outputs: int, dim: int, seed: int) -> State:
+    """Small random inputs, as in fastText twice those of word2vec, and outputs of 0.
 
-    def _take(self) -> int | None:
-        with self.lock:
-            due = self.store is not None and time.monotonic() - self.saved > SAVE_EVERY
-            if self.stopped or due or self.next == len(self.edges) - 1:
-                return None
-            self.next += 1
-            return self.next - 1
-
-    def _rate_and_generator(self, chunk: int) -> tuple[float, int]:
-        tokens = len(self.corpus.values)
-        at = self.state.epoch * tokens + int(self.corpus.offsets[self.edges[chunk]])
-        left = 1 - at / (self.setting.epochs * tokens)
-        rate = self.setting.learning_rate * max(left, 1e-3)  # linear decay, word2vec's floor
-        draw = seeds.rng(self.seed, "skipgram", self.state.epoch, chunk)
-        return rate, int(draw.integers(1, 2**63, dtype=np.uint64))
-
-    def _give(self, loss: float, pairs: int) -> None:
-        self.state.loss += loss
-        self.state.pairs += pairs
-        self.state.chunk += 1
-        self.stopped = self.stopped or not np.isfinite(loss)
-
-    def _note(self) -> str:
-        mean = self.state.loss / max(self.state.pairs, 1)
-        return f"epoch {self.state.epoch + 1}/{self.setting.epochs}, loss {mean:.4f}"
-
-    def save(self) -> None:
-        """Keep the state, if it is to be kept anywhere and is good."""
-        if self.store is not None:
-            self._check_sane()
-            self.store.save(self.state)
-        self.saved = time.monotonic()
-
-    def _check_sane(self) -> None:
-        """Raises: DataError if the loss is no number, or far above that of vectors of zeros."""
-        state, setting = self.state, self.setting
-        mean = state.loss / max(state.pairs, 1)
-        targets = setting.negatives + 1
-        # the chances that correct cross-entropy make that of zeros larger, by less than 20
-        most = 2 * np.log(2) * targets + 1 if setting.loss == "logistic" else np.log(targets) + 20
-        if state.finite() and mean <= most:
-            return
-        kept = "" if self.store is None else self.store.described()
-        raise DataError(
-            f"training diverged in epoch {state.epoch + 1} of {setting.epochs} at learning_rate "
-            f"{setting.learning_rate}: set it lower, or negatives (word2vec: 0.025, 5){kept}"
-        )
+    The larger start costs nothing and leaves the saddle at 0 sooner: on Amazon Beauty, 20
+    epochs of skip-gram, recall@10 .0646 instead of .0611.
+    """
+    random = seeds.rng(seed, "skipgram", "start")
+    inputs, outputs = zeros(n_inputs, tiles.padded(dim)), zeros(n_outputs, tiles.padded(dim))
+    for part in blocks(n_inputs, 4 * dim, SCRATCH):
+        drawn = random.random((part.stop - part.start, dim), np.float32)
+        inputs[part, :dim] = (2 * drawn - 1) / np.float32(dim)
+    return State({"inputs": inputs, "outputs": outputs}, [])
 
 
 def _check(corpus: Sequences, n_rows: int, setting: SkipGram, bags: Sequences | None) -> None:

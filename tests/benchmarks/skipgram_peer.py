@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks.harness import peers, process
 from recembed.arrays import Vectors
-from recembed.text.word_vectors import WordVectors
 from recembed.training.skipgram import SkipGram
 
 GENSIM = ["gensim==4.4.0"]
@@ -29,7 +28,7 @@ class Trained:
     versions: dict[str, str]
 
 
-def same(ours: SkipGram | WordVectors, min_count: int, more: Mapping[str, int]) -> dict[str, Any]:
+def same(ours: SkipGram, min_count: int, more: Mapping[str, int]) -> dict[str, Any]:
     """Ours in gensim's words, one worker, so that a seed gives one outcome; more: of FastText."""
     return {
         "model": "FastText" if more else "Word2Vec",

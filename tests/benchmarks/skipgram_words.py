@@ -23,6 +23,7 @@ from recembed.settings import flat
 from recembed.text.subwords import Subwords
 from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
+from recembed.text.word2vec import Word2Vec
 from recembed.text.word_lists import Pairs, read_test
 from recembed.text.word_model import WordModel
 from recembed.text.word_tests import analogies, similarity
@@ -42,9 +43,8 @@ NGRAMS = Subwords(min_n=3, max_n=6, buckets=200_000)
 
 def estimator(name: str) -> WordVectors:
     """The architecture; subwords are read by skip-gram."""
-    return WordVectors(
+    method = Word2Vec(
         architecture="cbow" if name == "cbow" else "skip-gram",
-        dim=100,
         window=5,
         shrink=True,
         negatives=5,
@@ -52,20 +52,23 @@ def estimator(name: str) -> WordVectors:
         subsample=1e-3,
         epochs=5,
         learning_rate=0.025,
-        tokens=Tokens(pattern="[a-z]+", min_count=MIN_COUNT),
         subwords=NGRAMS if name == "subwords" else Subwords(),
     )
+    return WordVectors(100, Tokens(pattern="[a-z]+", min_count=MIN_COUNT), method)
 
 
 def setting(name: str) -> dict[str, Any]:
     """All that ours depends on."""
-    return flat(estimator(name)) | {"threads": THREADS}
+    values = flat(estimator(name)) | {"threads": THREADS}
+    return {key.removeprefix("method."): value for key, value in values.items()}
 
 
 def gensim_setting(name: str) -> dict[str, Any]:
     """The same in gensim's words."""
     grams = {"min_n": NGRAMS.min_n, "max_n": NGRAMS.max_n, "bucket": NGRAMS.buckets}
-    return same(estimator(name), MIN_COUNT, grams if name == "subwords" else {})
+    ours = estimator(name)
+    engine = ours.method.engine(ours.dim)
+    return same(engine, MIN_COUNT, grams if name == "subwords" else {})
 
 
 def equal(name: str, seed: int) -> Made:

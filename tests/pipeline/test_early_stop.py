@@ -198,7 +198,7 @@ def test_the_states_of_item_vectors_and_words_are_told_alike(ended, monkeypatch,
         work.save()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(skipgram._Work, "until_due", press)
+    monkeypatch.setattr(skipgram.Work, "until_due", press)
     file = tmp_path / "state"
     told = f"recembed: interrupted; {file} keeps the state, the same call goes on from there\n"
     assert ended("--set", "dim=8", "--checkpoint", file) == (130, told)

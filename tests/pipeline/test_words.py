@@ -13,7 +13,8 @@ from recembed.pipeline.words import word_model
 from recembed.run.folder import Run
 
 SEA, BREAD = ["ship", "sail", "wave", "tide", "mast"], ["oven", "loaf", "crust", "baker", "dough"]
-QUICK = {"dim": 8, "negatives": 3, "epochs": 8, "learning_rate": 0.05, "subsample": 0}
+QUICK = {"negatives": 3, "epochs": 8, "learning_rate": 0.05, "subsample": 0}
+QUICK = {"dim": 8} | {f"method.{name}": value for name, value in QUICK.items()}
 SET = [x for name, value in QUICK.items() for x in ("--set", f"{name}={value}")]
 
 
@@ -115,7 +116,16 @@ def test_training_with_a_checkpoint_gives_the_same_run_and_leaves_no_file(
 
 def test_subwords_are_set_by_name_and_give_unknown_words_a_vector(corpus, call, refused, tmp_path):
     run = tmp_path / "run"
-    command = ("text", "train-words", corpus, "--out", run, *SET, "--set", "subwords.max_n=4")
+    command = (
+        "text",
+        "train-words",
+        corpus,
+        "--out",
+        run,
+        *SET,
+        "--set",
+        "method.subwords.max_n=4",
+    )
     call(*command, "--threads", 1, "--quiet")
     (answer,) = call("text", "nearest", run, "sails", "-k", 1).answers
     assert answer["nearest"][0]["word"] in SEA
@@ -146,8 +156,19 @@ def test_runs_of_words_and_runs_of_items_are_told_apart(words, made, refused, tm
         (b"a b\n" * 9, ("tokens.min_cuont=1",), "there is min_count"),
         (b"a b\n" * 9, ("min_count=1",), "no hyperparameter 'min_count'"),
         (b"a b\n" * 9, ("tokens.stop_words=klingon",), "there is no file klingon"),
-        (b"a b\n" * 9, ("subwords.max_n=2",), "max_n must be at least min_n"),
-        (b"a b c\n" * 999, ("learning_rate=1e9", "dim=8"), "training diverged in epoch 1"),
+        (b"a b\n" * 9, ("method.subwords.max_n=2",), "max_n must be at least min_n"),
+        (b"a b c\n" * 999, ("method.learning_rate=1e9",), "training diverged in epoch 1"),
+        (
+            b"a b c\n" * 999,
+            ("method=glove", "method.learning_rate=1e20"),
+            "training diverged in epoch 1",
+        ),
+        (
+            b"a b\n" * 9,
+            ("method=glove", "method.negatives=3"),
+            "method=glove has no 'negatives': choose method=word2vec",
+        ),
+        (b"a b\n" * 9, ("method=svd",), "method is one of word2vec, glove, not 'svd'"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_and_no_run(

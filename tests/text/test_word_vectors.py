@@ -7,21 +7,29 @@ from recembed.errors import DataError
 from recembed.protocols import Machine
 from recembed.settings import change
 from recembed.text.texts import Texts
+from recembed.text.word2vec import Word2Vec
 from recembed.text.word_vectors import WordVectors
 
 ONE = Machine(threads=1)
-QUICK = {"dim": 8, "negatives": 3, "subsample": 0.01, "epochs": 8, "learning_rate": 0.05}
+QUICK = {
+    "dim": 8,
+    "method.negatives": 3,
+    "method.subsample": 0.01,
+    "method.epochs": 8,
+    "method.learning_rate": 0.05,
+}
 KINDS = {
-    "skip-gram": {},
-    "pair by pair": {"sharing": "pair"},
-    "cbow": {"architecture": "cbow", "learning_rate": 0.2},
-    "subwords": {"subwords.max_n": 4},
+    "skip-gram": QUICK,
+    "pair by pair": QUICK | {"method.sharing": "pair"},
+    "cbow": QUICK | {"method.architecture": "cbow", "method.learning_rate": 0.2},
+    "subwords": QUICK | {"method.subwords.max_n": 4},
+    "glove": {"dim": 8, "method": "glove", "method.window": 3, "method.epochs": 30},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_of_a_topic_are_nearest_to_each_other(corpus, topics, kind):
-    model = change(WordVectors(), QUICK | KINDS[kind]).fit(Texts.of(corpus), seed=1, machine=ONE)
+    model = change(WordVectors(), KINDS[kind]).fit(Texts.of(corpus), seed=1, machine=ONE)
     assert len(model.words.vocabulary) == 25
     right = 0
     for words in topics.values():
@@ -30,8 +38,9 @@ def test_words_of_a_topic_are_nearest_to_each_other(corpus, topics, kind):
     assert right / (24 * 7) > 0.9  # by chance: 7/24
 
 
-def test_one_seed_and_one_thread_give_the_same_bytes_another_seed_does_not(corpus):
-    estimator = change(WordVectors(), QUICK | {"epochs": 1})
+@pytest.mark.parametrize("kind", ["skip-gram", "glove"])
+def test_one_seed_and_one_thread_give_the_same_bytes_another_seed_does_not(corpus, kind):
+    estimator = change(WordVectors(), KINDS[kind] | {"method.epochs": 1})
     one, same, other = (
         estimator.fit(Texts.of(corpus), seed=seed, machine=ONE).words.vectors.tobytes()
         for seed in (0, 0, 1)
@@ -40,7 +49,7 @@ def test_one_seed_and_one_thread_give_the_same_bytes_another_seed_does_not(corpu
 
 
 def test_what_was_stored_is_the_model_with_unknown_words_too(corpus):
-    estimator = change(WordVectors(), QUICK | KINDS["subwords"] | {"epochs": 1})
+    estimator = change(WordVectors(), KINDS["subwords"] | {"method.epochs": 1})
     model = estimator.fit(Texts.of([corpus]), machine=ONE)
     again = estimator.restore(model.words.vocabulary, model.arrays(), ONE)
     words = ["ship", "shipping", "Baker", "bakery", "qqq"]
@@ -51,7 +60,7 @@ def test_what_was_stored_is_the_model_with_unknown_words_too(corpus):
 
 
 def test_an_unknown_word_stands_near_those_it_is_spelt_like(corpus, topics):
-    model = change(WordVectors(), QUICK | KINDS["subwords"]).fit(Texts.of(corpus), machine=ONE)
+    model = change(WordVectors(), KINDS["subwords"]).fit(Texts.of(corpus), machine=ONE)
     for word, topic in (("sailing", "sea"), ("bakers", "bread"), ("singers", "music")):
         near = [each.word for each in model.nearest([word], 5)[0]]
         assert {*near} <= {*topics[topic]}, word
@@ -81,7 +90,7 @@ def test_a_corpus_without_two_words_beside_each_other_is_refused(tmp_path, text,
 def test_a_line_of_many_words_is_learned_from(tmp_path):
     random = np.random.default_rng(0)
     (tmp_path / "text").write_text(" ".join(random.choice(list("abcde"), 200_000)))
-    model = change(WordVectors(), QUICK | {"epochs": 1}).fit(
+    model = change(WordVectors(), QUICK | {"method.epochs": 1}).fit(
         Texts.of(tmp_path / "text"), machine=ONE
     )
     assert model.counts.sum() == 200_000
@@ -89,9 +98,7 @@ def test_a_line_of_many_words_is_learned_from(tmp_path):
 
 
 def test_the_step_size_is_word2vecs_for_each_architecture():
-    from recembed.text import word_vectors
-
     for kind, rate in (("skip-gram", 0.025), ("cbow", 0.05)):
-        setting = word_vectors._engine(WordVectors(architecture=kind))
+        setting = Word2Vec(architecture=kind).engine(8)
         assert (setting.architecture, setting.learning_rate) == (kind, rate)
-    assert word_vectors._engine(WordVectors(learning_rate=0.1)).learning_rate == 0.1
+    assert Word2Vec(learning_rate=0.1).engine(8).learning_rate == 0.1

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.progress import Progress
-from recembed.training import skipgram
+from recembed.training import hogwild, skipgram
 from recembed.training.skipgram import SkipGram, train
 
 N = 30
@@ -123,19 +123,19 @@ def test_stopped_again_and_again_it_still_ends_at_the_same_bytes(file):
     same(train(corpus(), N, SETTING, checkpoint=file), train(corpus(), N, SETTING))
 
 
-class Watched(skipgram._Work):
+class Watched(skipgram.Work):
     """Work that signals when its first chunk ends, then is slower than the main thread is."""
 
     def until_due(self, run, pool, threads, advance):
         self.begun, self.ended = threading.Barrier(threads, timeout=10), 0
 
-        def slow(first, *more):
+        def slow(chunk):
             self.begun.wait()
-            if first > 0:
+            if chunk > 0:
                 self.wait()
                 time.sleep(0.05)  # longer than it takes to keep a state too early
             self.ended += 1
-            return run(first, *more)
+            return run(chunk)
 
         def signalling(*_):
             if not self.stopped:
@@ -167,7 +167,7 @@ def heard():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_signal_is_heard_when_the_chunks_at_hand_are_finished(file, monkeypatch, threads):
     with monkeypatch.context() as patch:
-        patch.setattr(skipgram, "_Work", Watched)
+        patch.setattr(skipgram, "Work", Watched)
         with pytest.raises(KeyboardInterrupt):
             train(corpus(), N, SETTING, checkpoint=file, threads=threads)
     assert file.exists()
@@ -186,8 +186,8 @@ def test_progress_says_how_much_the_checkpoint_had_done(stopped):
 def test_a_state_is_saved_whenever_it_is_due_and_changes_nothing(file, monkeypatch, seconds):
     """A clock that is a second later whenever it is asked; a chunk asks once."""
     clock, saved = iter(range(10**6)), []
-    monkeypatch.setattr(skipgram, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(skipgram, "SAVE_EVERY", seconds)
+    monkeypatch.setattr(hogwild, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(hogwild, "SAVE_EVERY", seconds)
     save = skipgram.Store.save
 
     def counting(store, state):
@@ -209,10 +209,10 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from recembed.data.sequences import Sequences
-from recembed.training import skipgram
+from recembed.training import hogwild, skipgram
 clock = iter(range(10**6))
-skipgram.time = SimpleNamespace(monotonic=lambda: next(clock))
-skipgram.CHUNK, skipgram.SAVE_EVERY = 50, 4
+hogwild.time = SimpleNamespace(monotonic=lambda: next(clock))
+skipgram.CHUNK, hogwild.SAVE_EVERY = 50, 4
 random = np.random.default_rng(0)
 corpus = Sequences.of([random.integers(0, 30, 10).tolist() for _ in range(25)])
 setting = skipgram.SkipGram(8, 3, 3, 0.75, 0.01, "both", True, 3, 0.05)
@@ -304,7 +304,7 @@ def test_what_diverges_leaves_the_last_good_state(file, monkeypatch, at):
         run = make(corpus, counts, setting, state, bags)
 
         def bad(first, stop, rate, generator):
-            state.inputs[3, 2] = np.nan
+            state.tables["inputs"][3, 2] = np.nan
             return run(first, stop, rate, generator)
 
         return bad
