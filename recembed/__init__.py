@@ -19,9 +19,13 @@ _PLACES = {
     "recommend": "recembed.pipeline.recommend",
     "similar": "recembed.pipeline.recommend",
     "update": "recembed.pipeline.update",
+    "attach": "recembed.pipeline.attach",
     "forget": "recembed.pipeline.forget",
     "export": "recembed.pipeline.export",
     "serve": "recembed.pipeline.serve",
+    "train_text": "recembed.pipeline.text",
+    "encode_texts": "recembed.pipeline.text",
+    "evaluate_text": "recembed.pipeline.text",
     "train_words": "recembed.pipeline.words",
     "evaluate_words": "recembed.pipeline.words",
     "nearest_words": "recembed.pipeline.words",
@@ -30,6 +34,7 @@ _PLACES = {
     "demo": "recembed.pipeline.demo",
     "read_log": "recembed.data.read",
     "Recommender": "recembed.recommender",
+    "encoder_of": "recembed.text.stored",
 }
 __all__ = ["__version__", "datasets", *_PLACES]
 

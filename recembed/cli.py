@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import recembed
+from recembed.cli_attach import attach
 from recembed.cli_datasets import datasets
 from recembed.cli_forget import forget
 from recembed.cli_measure import backtest, compare, evaluate, tune
@@ -130,6 +131,7 @@ def index(**options: Any) -> None:
 @click.option(
     "--basket", multiple=True, help="An item id that the users hold now; may be given again."
 )
+@click.option("--text", default=None, help="What the items are to be like, in words.")
 @click.option("--all-users", is_flag=True, help="Everybody's lists, into a Parquet file (--out).")
 @click.option("--out", type=click.Path(), default=None, help="The file of --all-users.")
 @click.option("--shard", default=None, help="2/8: only every 8th user, from the 2nd on.")
@@ -152,7 +154,7 @@ def index(**options: Any) -> None:
 def recommend(
     run: str, where: Iterable[tuple[str, str]], cap: Iterable[tuple[str, str]], **options: Any
 ) -> None:
-    """Recommend items of RUN for users, or for a history; one JSON line each.
+    """Recommend items of RUN for users, for a history, or for a text; one JSON line each.
 
     With --all-users for everybody, into a file; a call that was cut off goes on where it was when
     it is made again.
@@ -227,20 +229,23 @@ def models(name: str | None) -> None:
     """List the models, or the hyperparameters of one."""
     from recembed.models import registry
     from recembed.settings import described
+    from recembed.text import registry as texts
     from recembed.text.word_vectors import WordVectors
 
     def of(one: str) -> Any:
-        return WordVectors() if one == WordVectors.name else registry.estimator(one)
+        if one == WordVectors.name:
+            return WordVectors()
+        return texts.text_estimator(one) if one in texts.names() else registry.estimator(one)
 
     if name is None:
-        for each in (*registry.names(), WordVectors.name):
+        for each in (*registry.names(), *texts.names(), WordVectors.name):
             click.echo(f"{each:12} {(type(of(each)).__doc__ or '').splitlines()[0]}")
         return
     for line in described(of(name)):
         click.echo(line)
 
 
-for command in (tune, evaluate, compare, backtest, update, forget, text, serve):
+for command in (tune, evaluate, compare, backtest, update, attach, forget, text, serve):
     cli.add_command(command)
 cli.add_command(datasets)
 

@@ -1,4 +1,4 @@
-"""The commands for words: `recembed text`."""
+"""The commands for texts and words: `recembed text`."""
 
 import json
 from collections.abc import Iterable
@@ -7,17 +7,80 @@ from typing import Any
 import click
 
 import recembed
-from recembed.options import PAIR, checkpoint, choice, number, quiet, seed, threads
+from recembed.options import PAIR, checkpoint, choice, device, number, quiet, run, seed, threads
 
 vectors = click.argument("vectors", type=click.Path())
+columns = click.option(
+    "--columns",
+    type=PAIR,
+    multiple=True,
+    help="ROLE=COLUMN for text, id, label, first, second, negative, score.",
+)
+invalid = choice(
+    "--invalid", "refuse|replace", "refuse", "What is not UTF-8: refuse it, or write U+FFFD."
+)
 
 
 @click.group()
 def text() -> None:
-    """Vectors of words: train, evaluate, nearest, export.
+    """Encoders of texts (train, encode, evaluate), and vectors of words.
 
-    VECTORS is a run of words or a file in word2vec's text or binary form.
+    TEXTS are files with a text a line, plain or compressed, or tables (Parquet, CSV, TSV) with a
+    column of texts. VECTORS is a run of words or a file in word2vec's text or binary form.
     """
+
+
+@text.command("train")
+@click.argument("texts", nargs=-1, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
+@click.option("--model", default=None, help="tf-idf, bag, network or sbert [bag, or the start's].")
+@click.option("--pairs", type=click.Path(), default=None, help="A table of pairs to tune with.")
+@click.option(
+    "--valid", type=click.Path(), default=None, help="A table of pairs that choose the best round."
+)
+@click.option("--start", type=click.Path(), default=None, help="The run of an encoder to tune on.")
+@columns
+@invalid
+@click.option("--set", type=PAIR, multiple=True, help="See `recembed models NAME`.")
+@seed
+@threads
+@device
+@checkpoint
+@quiet
+def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
+    """Learn to place texts, from TEXTS and from pairs; without TEXTS, from those of the pairs.
+
+    Pairs are tables (also JSON Lines) with sentence1, sentence2 and score, or anchor, positive and
+    negative, or query and document, or whatever --columns says.
+    """
+    recembed.train_text(set=dict(set), columns=dict(columns), **rest)
+
+
+@text.command("encode")
+@run
+@click.argument("texts", nargs=-1, required=True, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="The Parquet file to write.")
+@columns
+@invalid
+@threads
+@device
+@quiet
+def encode(columns: Iterable[tuple[str, str]], **rest: Any) -> None:
+    """Write the vector of every text of TEXTS, by its row or by --columns id=COLUMN."""
+    recembed.encode_texts(columns=dict(columns), **rest)
+
+
+@text.command("evaluate")
+@run
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@columns
+@click.option("--out", type=click.Path(), default=None, help="JSON file for the report.")
+@seed
+@threads
+@device
+def evaluate(columns: Iterable[tuple[str, str]], **rest: Any) -> None:
+    """Measure the encoder of RUN on FILES of scored pairs, of pairs, and of labelled texts."""
+    click.echo(recembed.evaluate_text(columns=dict(columns), **rest).table())
 
 
 @text.command("train-words")

@@ -16,7 +16,8 @@ from recembed.cli import cli
 from recembed.errors import DataError
 
 HELP_ONLY = {"models"}  # a page of help about names that both sides take
-NOT_VERBS = {"__version__", "read_log", "Recommender", "datasets"}
+NOT_VERBS = {"__version__", "read_log", "Recommender", "datasets", "encoder_of"}
+TEXTS = {"train": "train_text", "encode": "encode_texts", "evaluate": "evaluate_text"}
 HEAVY = (
     *("numpy", "scipy", "pyarrow", "pandas", "numba", "torch", "annoy", "faiss", "implicit"),
     "tqdm",
@@ -40,7 +41,9 @@ COMMANDS = commands(cli)
 def function_of(name: str) -> str:
     """`text train-words` and `text nearest` are train_words and nearest_words."""
     group, _, verb = name.rpartition(".")
-    return f"{verb.removesuffix('-words')}_words" if group == "text" else name
+    if group != "text":
+        return name
+    return TEXTS.get(verb, f"{verb.removesuffix('-words')}_words")
 
 
 def twin(name: str):

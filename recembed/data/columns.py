@@ -15,6 +15,13 @@ USUAL = {  # letters and digits only, the likeliest first
     "createdat invoicedate",
     "position": "position",
     "title": "title name itemname productname productdescription movietitle producttitle",
+    "text": "text sentence title content body review",
+    "label": "label category class topic genre",
+    "first": "first sentence1 text1 texta sentencea anchor query question question1 premise",
+    "second": "second sentence2 text2 textb sentenceb positive document passage answer question2 "
+    "hypothesis",
+    "negative": "negative hardnegative",
+    "score": "score similarity similarityscore relatedness relatednessscore rating",
 }
 
 PART_NAMES = {

@@ -1,7 +1,7 @@
 """How sure a mean is: bootstrap over clusters (users, households), not over their cases."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +116,14 @@ class Resamples:
             Interval(float(mean), *(self._ends(column) if sure else (math.nan, math.nan)))
             for mean, column, sure in zip(means, ratios.T, known, strict=True)
         ]
+
+    def interval_of(self, statistic: Callable[[PerCase], float]) -> Interval:
+        """Of any number that is made of cases which count so often, [n_cases]; nan is none."""
+        value = statistic(np.ones(len(self.bin)))
+        if math.isnan(value) or self.n == 1:
+            return Interval(value, math.nan, math.nan)
+        resampled = np.array([statistic(row[self.bin].astype(np.float64)) for row in self.drawn])
+        return Interval(value, *self._ends(resampled))
 
     def _ends(self, resampled: PerCase) -> tuple[float, float]:
         """Where `level` of the resampled means lie; nan is a resample without a case."""

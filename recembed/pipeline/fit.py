@@ -1,11 +1,11 @@
 """Fit a model into a run: watched where it is asked for, and kept where it ends early."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from recembed.data.log import Log
 from recembed.data.split import Split
@@ -19,6 +19,7 @@ from recembed.run.log import Parts, store_log
 from recembed.settings import as_dict
 from recembed.training.rounds import Watched
 
+M = TypeVar("M")
 METRIC = "ndcg@10"  # that a watched training is judged by, as a search is unless told otherwise
 
 
@@ -60,13 +61,14 @@ def fit_into(
         begin = time.perf_counter()
         known = log.keep(part < facts["trained"])
         with kept(machine):
-            model, stopped = _fitted(
-                estimator,
-                known,
-                validate=watch,
-                seed=facts["seed"],
-                machine=machine,
-                progress=progress,
+            model, stopped = fitted(
+                lambda: estimator.fit(
+                    known,
+                    validate=watch,
+                    seed=facts["seed"],
+                    machine=machine,
+                    progress=progress,
+                )
             )
         seconds = time.perf_counter() - begin
         store_log(writer, log, part)
@@ -91,16 +93,14 @@ def fit_into(
     return Run.open(out)
 
 
-def _fitted(
-    estimator: Estimator, log: Log, **how: Any
-) -> tuple[Fitted, Interrupted | Diverged | None]:
-    """The model, and why its training ended before its time."""
+def fitted(fit: Callable[[], M]) -> tuple[M, Interrupted | Diverged | None]:
+    """What was trained, and why its training ended before its time."""
     try:
-        return estimator.fit(log, **how), None
+        return fit(), None
     except (Interrupted, Diverged) as stopped:
         if stopped.model is None:
             raise
-        return cast(Fitted, stopped.model), stopped
+        return cast(M, stopped.model), stopped
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from recembed.pipeline.fit import kept
 from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
 from recembed.protocols import THIS_MACHINE, Machine
+from recembed.report.lines import aligned
 from recembed.run.folder import Run, writing
+from recembed.run.log import kind_of
 from recembed.run.whole import whole
 from recembed.settings import as_dict, change
 from recembed.text.texts import Texts
@@ -113,8 +115,7 @@ class WordReport:
                 name = each.test if each is test else f"  {each.test}"
                 counts = (f"{each.questions:,}", f"{each.unknown:,}", _share(each.accuracy), "")
                 lines.append((name, *counts))
-        widths = [max(len(line[at]) for line in lines) for at in range(5)]
-        return "\n".join(_row(line, widths) for line in lines)
+        return aligned(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -128,11 +129,6 @@ def _told(one: Analogies) -> dict[str, Any]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _row(line: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [f"{cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True)]
-    return "  ".join([f"{line[0]:{widths[0]}}", *cells]).rstrip()
 
 
 def evaluate_words(
@@ -234,7 +230,9 @@ def word_model(vectors: str | Path, machine: Machine = THIS_MACHINE) -> WordMode
         return WordModel(read_word2vec(path), machine=machine)
     run = Run.open(path, verify=False)
     if run.facts.get("kind") != KIND:
-        raise RunError(f"{path} is a run of items, not of words: see `recembed similar`")
+        kind = kind_of(run)
+        see = "similar" if kind == "items" else "text evaluate"
+        raise RunError(f"{path} is a run of {kind}, not of words: see `recembed {see}`")
     table, arrays = run.table("words"), run.arrays("model")
     try:
         estimator = change(WordVectors(), run.facts["setting"])

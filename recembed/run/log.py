@@ -49,9 +49,15 @@ def facts_of(facts: Mapping[str, Any], log: Log) -> dict[str, Any]:
     return {"data": data}
 
 
+def kind_of(run: Run) -> str:
+    """What it is a run of: items, words, an encoder."""
+    kind = run.facts.get("kind", "items")
+    return "an encoder" if kind == "encoder" else str(kind)
+
+
 def check_kind(run: Run) -> None:
     """Raises: RunError if a run is not one of items."""
-    kind = run.facts.get("kind", "items")
+    kind = kind_of(run)
     if kind != "items":
         raise RunError(f"{run.folder} is a run of {kind}, not of items: see `recembed text`")
 
