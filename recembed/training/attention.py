@@ -11,6 +11,7 @@ from recembed.arrays import Offsets
 from recembed.training.buckets import buckets
 
 MOST = 1 << 16  # values of a block: few are that long, and one block's scratch space stays small
+SLOWEST = 1e4  # the places in which the slowest pair turns by 1; RoFormer's
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,17 @@ def dropped(x: Tensor, share: float) -> Tensor:
     return x * torch.rand_like(x).ge_(share).div_(1 - share)
 
 
+def turns_of(at: Tensor, part: int) -> Tensor:
+    """What turns pairs of numbers by the place `at` [n] of each value: complex [n, part / 2].
+
+    The product of a query and a key then knows how far they are from each other. part: the length
+    of both. Source: RoFormer, Su et al. 2021 (arXiv 2104.09864).
+    """
+    speeds = SLOWEST ** -torch.linspace(0, 1 - 2 / part, part // 2, device=at.device)
+    angles = at[:, None] * speeds
+    return torch.polar(torch.ones_like(angles), angles)
+
+
 class Layer(nn.Module):
     """Self-attention and a feed-forward part, each after a norm and beside a shortcut.
 
@@ -99,9 +111,16 @@ class Layer(nn.Module):
         self.wide = nn.Linear(dim, width * dim)
         self.narrow = nn.Linear(width * dim, dim)
 
-    def forward(self, x: Tensor, blocks: Blocks, *, newest: bool = False) -> Tensor:
-        """[values, dim]; newest: only at the last value of each sequence, [n, dim]."""
+    def forward(
+        self, x: Tensor, blocks: Blocks, *, newest: bool = False, turns: Tensor | None = None
+    ) -> Tensor:
+        """[values, dim]; newest: only at the last value of each sequence, [n, dim].
+
+        turns: of each value's queries and keys, by its place; see `turns_of`.
+        """
         mixed = self.mix(self.before(x))  # [values, 3 dim]
+        if turns is not None:
+            mixed = self._turned(mixed, turns)
         if newest:
             seen, x = self._at_newest(mixed, blocks), x[blocks.last]
         else:
@@ -110,6 +129,15 @@ class Layer(nn.Module):
         x = x + self._left(self.out(seen))
         wide = F.gelu(self.wide(self.between(x)))
         return x + self._left(self.narrow(wide))
+
+    def _turned(self, mixed: Tensor, turns: Tensor) -> Tensor:
+        """With queries and keys turned, [values, 3 dim]."""
+        n, width = mixed.shape
+        wide = mixed.to(torch.promote_types(mixed.dtype, torch.float32))  # no complex bfloat16
+        asked, values = wide.split([2 * width // 3, width // 3], dim=1)
+        pairs = torch.view_as_complex(asked.reshape(n, 2 * self.heads, -1, 2))
+        turned = torch.view_as_real(pairs * turns[:, None]).reshape(n, -1)
+        return torch.cat([turned, values], dim=1).to(mixed.dtype)
 
     def _seen(self, block: Block, laid: Tensor) -> Tensor:
         """What each value of a block sees, [sequences, longest, dim]. laid: 3 dim each."""

@@ -1,0 +1,1 @@
+"""Training of text encoders in torch: it knows tokens by their rows alone."""
