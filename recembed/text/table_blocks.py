@@ -1,4 +1,4 @@
-"""Texts in a column of a table, Parquet, CSV or TSV, read in batches."""
+"""Texts in a column of a table, Parquet, CSV, TSV or JSON Lines, read in batches."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,8 @@ from recembed.data.columns import needed
 from recembed.data.text_files import TextFile
 from recembed.errors import DataError
 from recembed.progress import Task
-from recembed.text.blocks import BLOCK, advancing, broken, opened
+from recembed.text.blocks import BLOCK, advancing, broken, joined, opened
+from recembed.text.json_lines import is_json_lines, json_columns, json_objects, json_text
 
 ROWS = 1 << 10  # of a Parquet file at once: texts may be long
 PARQUET, SEPARATED = (".parquet", ".pq"), (".csv", ".tsv")
@@ -19,7 +20,7 @@ PARQUET, SEPARATED = (".parquet", ".pq"), (".csv", ".tsv")
 def is_table(path: Path) -> bool:
     """Whether texts stand in a column of it, not in its lines."""
     endings = {ending.lower() for ending in path.suffixes}
-    return bool(endings & {*SEPARATED}) or _is_parquet(path)
+    return bool(endings & {*SEPARATED}) or is_json_lines(path) or _is_parquet(path)
 
 
 def _is_parquet(path: Path) -> bool:
@@ -33,7 +34,8 @@ def check_column(path: Path, column: str | None) -> None:
         with broken(path), pq.ParquetFile(path) as file:
             _of_parquet(path, file, column)
     else:
-        needed("text", column, TextFile.open(path, "item").columns, path.name)
+        names = json_columns(path) if is_json_lines(path) else TextFile.open(path, "item").columns
+        needed("text", column, names, path.name)
 
 
 def table_blocks(path: Path, column: str | None, task: Task | None = None) -> Iterator[bytes]:
@@ -43,6 +45,9 @@ def table_blocks(path: Path, column: str | None, task: Task | None = None) -> It
 
     Raises: DataError if there is no such column, or the file is not whole.
     """
+    if is_json_lines(path):
+        yield from _json(path, column, task)
+        return
     batches = _parquet if _is_parquet(path) else _separated
     with broken(path):
         for batch in batches(path, column, task):
@@ -80,3 +85,14 @@ def _separated(path: Path, column: str | None, task: Task | None) -> Iterator[pa
         for batch in file.batches(name, opened(raw)):
             yield batch
             advance()
+
+
+def _json(path: Path, column: str | None, task: Task | None) -> Iterator[bytes]:
+    name = needed("text", column, json_columns(path), path.name)
+    texts: list[str] = []
+    for number, one in json_objects(path, task):
+        texts.append(json_text(one.get(name), name, f"line {number} of {path}") or "")
+        if len(texts) == ROWS:
+            yield joined(texts)
+            texts.clear()
+    yield joined(texts)
