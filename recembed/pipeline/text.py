@@ -31,7 +31,7 @@ from recembed.text.texts import Files, Texts
 from recembed.text.vector_files import read_ids, write_vectors
 from recembed.training.rounds import Watched
 
-MODEL = "bag"
+MODEL, READY = "bag", "sbert"  # the usual one, and the one that has learned already
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,8 @@ def train_text(
     judge = None if valid is None else Valid.read(valid, named, machine)
     corpus = _corpus(texts, named, invalid, tuned if before is None else None)
     read = corpus.counts(progress)  # before the work, not in its midst
+    if not read.texts and before is None and estimator.name != READY:
+        raise DataError(f"no text for {estimator.name} to learn from: name files, or pairs")
     with writing(out, new=True) as writer:
         begin = time.perf_counter()
         with kept(machine):

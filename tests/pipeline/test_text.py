@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import recembed
-from recembed.errors import DataError, RunError
+from recembed.errors import DataError, Interrupted, RunError
 from recembed.run.folder import Run
 
 pytest.importorskip("sklearn")
@@ -20,7 +20,7 @@ NETWORK = {
     "dim": 16,
     "network": "mean",
     "tokens.size": 600,
-    "skipgram.epochs": 1,
+    "skipgram.epochs": 0,
     "tune.epochs": 2,
     "tune.batch_size": 16,
 }
@@ -173,7 +173,10 @@ def test_without_texts_those_of_the_pairs_are_learned_from(folder, tmp_path, ref
     run = recembed.train_text(out=tmp_path / "run", pairs=folder / "pairs.csv", **options)
     assert run.facts["texts"]["files"] == []
     assert run.facts["texts"]["texts"] == 160
-    assert "no text" in refused("text", "train", "--out", tmp_path / "no", *TFIDF, "--quiet")
+    command = ("text", "train", "--out", tmp_path / "no", *TFIDF, "--quiet")
+    assert "no text for tf-idf to learn from: name files" in refused(*command)
+    assert "no text for tf-idf" in refused(*command, "--columns", "text=a")
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_tuned_run_tells_its_pairs_and_its_judge(tuned):
@@ -209,6 +212,31 @@ def test_training_goes_on_from_a_run_with_its_setting(tuned, folder, tmp_path, r
     )
     assert "set the same" in refused(*command, *pairs, "--set", "dim=32")
     assert not (tmp_path / "no").exists()
+
+
+def test_what_was_learned_until_ctrl_c_is_a_run(folder, tuned, tmp_path, monkeypatch):
+    looks = []
+
+    def stopped_once(*asked):
+        looks.append(asked)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        return 0.5
+
+    monkeypatch.setattr(recembed.pipeline.text, "judged", stopped_once)
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted, match="has what was learned by then"):
+        recembed.train_text(
+            out=run,
+            start=tuned,
+            pairs=folder / "pairs.csv",
+            valid=folder / "valid.parquet",
+            device="cpu",
+            quiet=True,
+        )
+    facts = Run.open(run).facts
+    assert facts["training"]["ended"] == "interrupted"
+    assert recembed.encoder_of(run).encode(["ship"]).any()
 
 
 def test_runs_of_encoders_words_and_items_are_told_apart(run, made, folder, refused, tmp_path):
