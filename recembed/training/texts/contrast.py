@@ -1,6 +1,6 @@
 """Losses of pairs of texts, by the cosines of their vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,12 +30,11 @@ class Placed:
 
     def prefix(self, dim: int) -> "Placed":
         """By the first `dim` numbers of each vector alone, at length 1."""
-        cut = [
+        first, second, negatives = (
             F.normalize(each[:, :dim], dim=1, eps=SHORT)
             for each in (self.first, self.second, self.negatives)
-        ]
-        rest = (self.owner, self.scores, self.not_negative, self.not_partner)
-        return Placed(*cut, *rest)
+        )
+        return replace(self, first=first, second=second, negatives=negatives)
 
 
 def loss_of(placed: Placed, loss: Loss, shortest: int | None) -> Tensor:

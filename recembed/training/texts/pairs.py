@@ -45,18 +45,20 @@ class PairRows:
         if not kept.any():
             raise DataError("no pair has words in both its texts: there is nothing to learn from")
         first, second = equal[self.first[kept]], equal[self.second[kept]]
-        parts = [first, second]
+        negatives = np.full(len(first), -1)
         if self.negatives is not None:
-            negatives = self.negatives[kept]
-            has = (negatives >= 0) & (sizes[negatives] > 0)
-            parts.append(np.where(has, equal[negatives], -1))
-        used = np.unique(np.concatenate(parts))
-        used = used[used >= 0]
+            given = self.negatives[kept]
+            negatives = np.where((given >= 0) & (sizes[given] > 0), equal[given], -1)
+        used = np.unique(np.concatenate([first, second, negatives[negatives >= 0]]))
         place = np.full(len(self.texts) + 1, -1)  # the last one is that of -1
         place[used] = np.arange(len(used))
-        scores = None if self.scores is None else self.scores[kept]
-        moved = [place[part] for part in parts]
-        return PairRows(self.texts.take(used), *moved[:2], *(moved[2:] or [None]), scores)
+        return PairRows(
+            self.texts.take(used),
+            place[first],
+            place[second],
+            None if self.negatives is None else place[negatives],
+            None if self.scores is None else self.scores[kept],
+        )
 
 
 def _equals(texts: Sequences) -> Rows64:

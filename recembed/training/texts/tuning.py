@@ -180,19 +180,23 @@ class _Work:
         named = [each[which] for each in (pairs.negatives, self.mined) if each is not None]
         negatives = np.concatenate([np.zeros(0, np.int64), *named])
         there = np.flatnonzero(negatives >= 0)
-        owner, candidates = there % max(n, 1), np.concatenate([second, negatives[there]])
+        owner, candidates = there % n, np.concatenate([second, negatives[there]])
         rows = np.concatenate([first, candidates])
         with autocast(self.device):
             vectors = self.network(Packed.of(pairs.texts.take(rows), self.device))
-        parts = vectors.float().split([n, n, len(there)])
+        one, other, rest = vectors.float().split([n, n, len(there)])
+        placed = Placed(one, other, rest, self._tensor(owner))
         if pairs.scores is not None:
-            return Placed(*parts, self._tensor(owner), self._tensor(pairs.scores[which]))
+            return replace(placed, scores=self._tensor(pairs.scores[which]))
         own = np.arange(n)
         not_negative = self.partners.among(first, candidates)  # [n, n + m]
         not_partner = self.partners.among(second, first)  # [n, n]
         not_negative[own, own] = not_partner[own, own] = False
-        masks = (self._tensor(not_negative), self._tensor(not_partner))
-        return Placed(*parts, self._tensor(owner), None, *masks)
+        return replace(
+            placed,
+            not_negative=self._tensor(not_negative),
+            not_partner=self._tensor(not_partner),
+        )
 
     @torch.no_grad()
     def _vectors(self) -> Vectors:
