@@ -25,8 +25,9 @@ invalid = choice(
 def text() -> None:
     """Encoders of texts (train, encode, evaluate), and vectors of words.
 
-    TEXTS are files with a text a line, plain or compressed, or tables (Parquet, CSV, TSV) with a
-    column of texts. VECTORS is a run of words or a file in word2vec's text or binary form.
+    TEXTS are files with a text a line, plain or compressed, or tables (Parquet, CSV, TSV, JSON
+    Lines) with a column of texts. VECTORS is a run of words or a file in word2vec's text or binary
+    form.
     """
 
 
@@ -50,7 +51,7 @@ def text() -> None:
 def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **rest: Any) -> None:
     """Learn to place texts, from TEXTS and from pairs; without TEXTS, from those of the pairs.
 
-    Pairs are tables (also JSON Lines) with sentence1, sentence2 and score, or anchor, positive and
+    Pairs are tables with sentence1, sentence2 and score, or anchor, positive and
     negative, or query and document, or whatever --columns says.
     """
     recembed.train_text(set=dict(set), columns=dict(columns), **rest)

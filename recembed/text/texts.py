@@ -31,7 +31,7 @@ class Texts:
 
     @classmethod
     def of(cls, files: Files, *, column: str | None = None, invalid: Invalid = "refuse") -> "Texts":
-        """Text files, plain or compressed, a text a line; or Parquet, CSV and TSV files.
+        """Text files, plain or compressed, a text a line; or Parquet, CSV, TSV, JSON Lines files.
 
         Raises: DataError if one is no file, or has no such column.
         """
