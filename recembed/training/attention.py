@@ -50,8 +50,8 @@ class Blocks:
             place[bucket.which] = n + np.arange(len(bucket.which))
             begin, n = begin + real.size, n + len(bucket.which)
             parts = (bucket.at, real, bucket.which)
-            tensors = (torch.from_numpy(each).to(device) for each in parts)
-            blocks.append(Block(*tensors, full=bool(real.all())))
+            at, there, which = (torch.from_numpy(each).to(device) for each in parts)
+            blocks.append(Block(at, there, which, bool(real.all())))
         arrays = (offsets[1:] - 1, seat, place)
         last, seats, places = (torch.from_numpy(each).to(device) for each in arrays)
         whole = tuple(blocks[0].at.shape) if len(blocks) == 1 and blocks[0].full else None

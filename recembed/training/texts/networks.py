@@ -23,9 +23,15 @@ class TransformerBody(nn.Module):
     def __init__(self, setting: Transformer, dim: int) -> None:
         super().__init__()
         self.dropout, self.part = setting.dropout, dim // setting.heads
-        sizes = {"heads": setting.heads, "width": setting.width, "dropout": setting.dropout}
         self.layers = nn.ModuleList(
-            Layer(dim, **sizes, causal=False) for _ in range(setting.layers)
+            Layer(
+                dim,
+                heads=setting.heads,
+                width=setting.width,
+                dropout=setting.dropout,
+                causal=False,
+            )
+            for _ in range(setting.layers)
         )
         self.norm = nn.LayerNorm(dim)
         for module in self.modules():

@@ -28,10 +28,11 @@ class Packed:
     @classmethod
     def of(cls, texts: Sequences, device: torch.device) -> "Packed":
         """On the device."""
-        owner = texts.owners().astype(np.int64)
-        at = np.arange(len(owner)) - texts.offsets[owner]
-        arrays = (texts.values.astype(np.int64), owner, at)
-        return cls(*(torch.from_numpy(each).to(device) for each in arrays), texts.offsets)
+        owners = texts.owners().astype(np.int64)
+        places = np.arange(len(owners)) - texts.offsets[owners]
+        arrays = (texts.values.astype(np.int64), owners, places)
+        rows, owner, at = (torch.from_numpy(each).to(device) for each in arrays)
+        return cls(rows, owner, at, texts.offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -92,8 +92,10 @@ class TransformerTower(nn.Module):
         self.every, self.dropout = every, setting.dropout
         self.position = nn.Parameter(torch.randn(reach, dim) * SIZE)
         self.gap = nn.Parameter(torch.randn(GAPS, dim) * SIZE) if setting.gaps else None
-        sizes = {"heads": setting.heads, "width": setting.width, "dropout": setting.dropout}
-        self.layers = nn.ModuleList(Layer(dim, **sizes) for _ in range(setting.blocks))
+        self.layers = nn.ModuleList(
+            Layer(dim, heads=setting.heads, width=setting.width, dropout=setting.dropout)
+            for _ in range(setting.blocks)
+        )
         self.norm = nn.LayerNorm(dim)
         for module in self.modules():
             if isinstance(module, nn.Linear):
