@@ -43,7 +43,7 @@ def count(
 
     The weight of a pair is the sum of 1 / distance over the places where both stand in a sequence,
     `window` apart at most. It is symmetric: a pair stands for its mirror image, too, column <= row.
-    corpus: may be memory-mapped. memory: bytes, about, beside two lines of n_rows and one part.
+    corpus: may be memory-mapped. memory: bytes, about, beside lines of n_rows and a part or two.
 
     Source: Pennington, Socher, Manning 2014, GloVe, section 4.2.
     """
@@ -99,7 +99,7 @@ def _dealt(
 def _lines(step: Callable[..., tuple[int, int]], n_rows: int) -> Iterator[Pairs]:
     """What `step` finds, some rows at a time; each is to be used before the next."""
     sums, columns = np.zeros(n_rows), np.empty(n_rows, np.int32)
-    out = np.empty(max(PAIRS_A_PART, n_rows), PAIR)
+    out = np.empty(PAIRS_A_PART + n_rows, PAIR)
     row = 0
     while row < n_rows:
         row, n = step(row, sums, columns, out)

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -84,6 +85,16 @@ def test_a_corpus_of_many_blocks_and_parts_has_the_counts_of_one(
     assert len(files) > 20
 
 
+def test_rows_are_handed_on_many_at_a_time_however_many_there_are(monkeypatch):
+    """The last rows could have the most columns; rare words, they have the fewest."""
+    monkeypatch.setattr(cooccurrence, "PAIRS_A_PART", 100)
+    pairs = np.array([(row, 0, 1) for row in range(1000)], PAIR)
+    step = partial(cooccurrence._merge, pairs, np.array([0]), np.array([1000]))
+    sizes = [len(some) for some in cooccurrence._lines(step, 1000)]
+    assert sum(sizes) == 1000
+    assert min(sizes[:-1]) >= 100
+
+
 def test_each_part_is_a_random_share_by_rows(tmp_path, monkeypatch, sorted_rows):
     monkeypatch.setattr(cooccurrence, "PAIRS_A_PART", 8000)
     files = count(sorted_rows, 1000, 5, tmp_path, memory=PLENTY * 8, seed=3)
@@ -119,5 +130,5 @@ def test_memory_is_that_of_a_block_not_of_the_corpus(tmp_path, monkeypatch, sort
         count(corpus, 1000, 5, tmp_path / name, memory=tokens * TOKEN)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    lines = 1000 * (8 + 4 + 3 * PAIR.itemsize + 3 * 8)
+    lines = 1000 * (8 + 4) + 2 * 2000 * (PAIR.itemsize + 2 * 8)
     assert peaks[0] < corpus.offsets.nbytes + 25_000 * TOKEN + lines < peaks[1]
