@@ -18,7 +18,7 @@ Role: TypeAlias = Literal["log", "item", "user"]
 
 HEAD = 1 << 20  # bytes in which the first line ends
 LOG_BLOCK = 1 << 20  # bytes a thread parses at once
-ROW = 1 << 24  # bytes of the longest row that is read in batches
+ROW = 1 << 22  # bytes of a row may be so many, and a few times as many are held
 TABLE_BLOCK = 1 << 28  # item tables are small: tell their types from all rows, not the first ones
 TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")  # RecBole's atomic files
 UNIT = "\x1f"  # stands for "::", which no CSV reader takes for a separator
@@ -117,7 +117,8 @@ class TextFile:
 
         stream: what is in the file, decompressed.
 
-        Raises: DataError naming the line that has too few or too many columns.
+        Raises: DataError naming the line that has too few or too many columns, or for a row
+            that is too long.
         """
         try:
             yield from pv.open_csv(
@@ -126,6 +127,7 @@ class TextFile:
                     column_names=list(self.columns),
                     skip_rows=int(self.header),
                     block_size=ROW,
+                    use_threads=False,  # each would read ahead
                 ),
                 parse_options=pv.ParseOptions(
                     delimiter=self.delimiter,
@@ -137,6 +139,11 @@ class TextFile:
                 ),
             )
         except BROKEN as error:
+            if "straddling" in str(error):
+                raise DataError(
+                    f"{self.path.name} has a row of more than {ROW:,} bytes: is a quote not "
+                    "closed? Parquet holds such texts"
+                ) from error
             raise self._diagnosis(error) from error
 
     def where(self, row: int) -> str:

@@ -129,6 +129,13 @@ def test_files_that_are_not_whole_are_refused(table, tmp_path):
         listed(Texts.of(tmp_path / "texts.csv"))
 
 
+def test_a_row_of_a_text_table_that_is_too_long_is_refused(table, monkeypatch):
+    monkeypatch.setattr("recembed.data.text_files.ROW", 1000)
+    path = table("csv", ["short", "long " * 1000, *["short"] * 1000])
+    with pytest.raises(DataError, match=r"texts\.csv has a row of more than 1,000 bytes: is a"):
+        listed(Texts.of(path))
+
+
 BAD = b"good\nbad \xff\n\xe2\x82\nnull\0\nlast"
 
 
