@@ -17,6 +17,7 @@ import pytest
 import recembed
 from recembed.cli import main
 from recembed.models import registry
+from recembed.text import registry as texts
 
 PROGRAM = [sys.executable, "-c", "from recembed.cli import main; main()"]
 QUICK = ("--set", "dim=8", "--set", "negatives=3", "--set", "epochs=2")
@@ -57,7 +58,7 @@ def test_help_names_every_command(call):
 
 
 def test_models_lists_them_and_their_hyperparameters_with_defaults(call, refused):
-    named = [*registry.names(), "word-vectors"]
+    named = [*registry.names(), *texts.names(), "word-vectors"]
     assert [line.split()[0] for line in call("models").out.splitlines()] == named
     told = call("models", "item2vec").out
     assert "dim = 128 1..4096: length of a vector" in told
