@@ -217,13 +217,15 @@ def test_asking_words_loads_nothing_that_trains(tmp_path):
     }
 
 
-@pytest.mark.parametrize("model", ["tf-idf"])
-def test_encoders_without_a_network_load_no_torch(tmp_path, model):
+@pytest.mark.parametrize(
+    ("model", "setting"), [("tf-idf", "dim=2"), ("bag", "words.method.subsample=0")]
+)
+def test_encoders_without_a_network_load_no_torch(tmp_path, model, setting):
     pytest.importorskip("sklearn")
     (tmp_path / "texts.txt").write_text("a ship sails\na baker bakes\n" * 9)
     (tmp_path / "pairs.csv").write_text("query,document\na ship,sails\na baker,bakes\n")
     code = f"""
-learn = ("--model", {model!r}, "--set", "dim=2", "--out", "run", "--quiet")
+learn = ("--model", {model!r}, "--set", {setting!r}, "--out", "run", "--quiet")
 call("text", "train", "texts.txt", *learn)
 call("text", "encode", "run", "texts.txt", "--out", "vectors.parquet", "--quiet")
 call("text", "evaluate", "run", "pairs.csv")
