@@ -83,21 +83,12 @@ def tuned(folder):
 
 def test_a_run_says_how_it_was_made(run):
     facts = Run.open(run).facts
-    assert (facts["kind"], facts["model"], facts["dim"], facts["seed"]) == (
-        "encoder",
-        "tf-idf",
-        4,
-        0,
-    )
+    names = ("kind", "model", "dim", "seed", "start")
+    assert [facts[name] for name in names] == ["encoder", "tf-idf", 4, 0, None]
     assert facts["setting"]["terms"]["kind"] == "words"
-    assert facts["texts"] == {
-        "files": ["texts.txt"],
-        "texts": 600,
-        "empty": 0,
-        "cut": 0,
-        "replaced": 0,
-    }
-    assert (facts["start"], "pairs" in facts) == (None, False)
+    told = {"files": ["texts.txt"], "texts": 600, "empty": 0, "cut": 0, "replaced": 0}
+    assert facts["texts"] == told
+    assert "pairs" not in facts
     assert {path.suffix for path in run.iterdir()} <= {".json", ".safetensors", ""}
 
 
@@ -146,9 +137,8 @@ def test_a_report_has_what_suits_each_file(run, folder, call, tmp_path):
     assert lines[3].split()[:4] == ["retrieval", "queries", "among", "recall@1"]
     assert lines[6].split()[:3] == ["labels", "texts", "labels"]
     told = json.loads(out.read_text())
-    (likeness,), (retrieval,), (grouping,) = (
-        told[name] for name in ("likeness", "retrieval", "grouping")
-    )
+    kinds = ("likeness", "retrieval", "grouping")
+    (likeness,), (retrieval,), (grouping,) = (told[name] for name in kinds)
     assert likeness["spearman"]["mean"] > 0.7  # topics share no word
     assert likeness["spearman"]["low"] < likeness["spearman"]["mean"]
     assert retrieval["recall_at_10"]["mean"] > 10 / retrieval["candidates"]
@@ -224,16 +214,9 @@ def test_what_was_learned_until_ctrl_c_is_a_run(folder, tuned, tmp_path, monkeyp
         return 0.5
 
     monkeypatch.setattr(recembed.pipeline.text, "judged", stopped_once)
-    run = tmp_path / "run"
+    run, files = tmp_path / "run", {"pairs": folder / "pairs.csv", "valid": folder / "alike.tsv"}
     with pytest.raises(Interrupted, match="has what was learned by then"):
-        recembed.train_text(
-            out=run,
-            start=tuned,
-            pairs=folder / "pairs.csv",
-            valid=folder / "valid.parquet",
-            device="cpu",
-            quiet=True,
-        )
+        recembed.train_text(out=run, start=tuned, **files, device="cpu", quiet=True)
     facts = Run.open(run).facts
     assert facts["training"]["ended"] == "interrupted"
     assert recembed.encoder_of(run).encode(["ship"]).any()
