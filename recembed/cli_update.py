@@ -25,9 +25,10 @@ def update(
 ) -> None:
     """Add items to RUN and take items out of its lists, without training again.
 
-    New items are placed by what the model learned of their columns: a two-tower model with
-    features.categories, text or numbers, or item2vec with features. Items that RUN has stay as they
-    are, and are listed again if they had been removed.
+    New items are placed by what the model learned of their columns (a two-tower model with
+    features.categories, text or numbers, or item2vec with features), or by their text where an
+    encoder is attached to RUN. Items that RUN has stay as they are, and are listed again if they
+    had been removed.
     """
     _, items = vocabularies(run)
     gone = [items.parse(text) for text in remove]

@@ -100,6 +100,10 @@ class Fitted(Protocol):
         """Everything that is needed to restore it, by name."""
 
 
+class FittedVectors(VectorModel, Fitted, Protocol):
+    """Both."""
+
+
 Validate: TypeAlias = Callable[[Fitted], float]  # higher is better; may raise to end the training
 
 

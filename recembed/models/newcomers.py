@@ -17,13 +17,17 @@ from recembed.models.tower_model import TowerModel
 from recembed.models.two_tower import TwoTower
 from recembed.protocols import Arrays, Estimator, Fitted
 
+PER_ITEM = ("inputs", "outputs", "factors", "table", "bias", "known")  # arrays of vector models
 
-def newcomers(estimator: Estimator, model: Fitted, log: Log) -> Arrays:
+
+def newcomers(estimator: Estimator, model: Fitted, log: Log, *, texts: bool = False) -> Arrays:
     """What `model.arrays()` lacks of the items of a log, by the names it has there.
 
     log: the one that was trained on, with other items after its own. An item gets the vector that
     it would have had as an item without events in training; it is not known where its columns have
     nothing that the model learned of.
+
+    texts: whether their texts may place what the model learned nothing of; it is not known then.
 
     Raises: DataError if the model learned nothing of content.
     """
@@ -31,10 +35,13 @@ def newcomers(estimator: Estimator, model: Fitted, log: Log) -> Arrays:
         return _of_towers(estimator, model, log)
     if isinstance(estimator, Item2Vec) and isinstance(model, HistoryModel) and model.features:
         return _of_histories(estimator, model, log)
-    raise DataError(
-        f"this {estimator.name} cannot place an item that it was not trained with: train item2vec "
-        "with features, or two-tower with features.categories, text or numbers"
-    )
+    if not texts:
+        raise DataError(
+            f"this {estimator.name} cannot place an item that it was not trained with: attach an "
+            "encoder of texts (recembed attach), or train item2vec with features, or two-tower "
+            "with features.categories, text or numbers"
+        )
+    return _unknown(model.arrays(), log)
 
 
 def _of_towers(estimator: TwoTower, model: TowerModel, log: Log) -> Arrays:
@@ -59,6 +66,13 @@ def _of_histories(estimator: Item2Vec, model: HistoryModel, log: Log) -> Arrays:
     known = features.categories[rows].getnnz(axis=1) > 0
     retrieved = estimator.retrieved(inputs, outputs)
     return {"inputs": inputs, "outputs": retrieved, "known": known.astype(np.uint8)}
+
+
+def _unknown(arrays: Arrays, log: Log) -> Arrays:
+    """Zeros for each later item in every array that has a row an item."""
+    n = log.interactions.n_items - len(arrays["known"])
+    tables = {name: arrays[name] for name in PER_ITEM if name in arrays}
+    return {name: np.zeros((n, *each.shape[1:]), each.dtype) for name, each in tables.items()}
 
 
 def _trained(learned: Mapping[str, NDArray[Any]], log: Log) -> Mask:

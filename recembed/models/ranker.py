@@ -8,6 +8,7 @@ from recembed.arrays import Mask
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.models.popularity import PopularityModel
+from recembed.models.text_items import WithTexts
 from recembed.protocols import Index, Ranker, TopK, VectorModel
 
 
@@ -20,8 +21,13 @@ class VectorRanker:
 
     @property
     def known(self) -> Mask:
-        """Items with a trained vector."""
+        """Items with a vector."""
         return self.model.items.known
+
+    @property
+    def read(self) -> Mask:
+        """Items that place a user."""
+        return self.model.read if isinstance(self.model, WithTexts) else self.known
 
     def top_k(
         self,
@@ -117,4 +123,5 @@ def with_fallback(ranker: Ranker, popular: PopularityModel) -> WithFallback:
 
 def read_by(ranker: Ranker) -> Mask:
     """Items that `ranker` reads in histories, also those that it no longer lists, [n_items]."""
-    return ranker.ranker.known if isinstance(ranker, Without) else ranker.known
+    whole = ranker.ranker if isinstance(ranker, Without) else ranker
+    return whole.read if isinstance(whole, VectorRanker) else whole.known

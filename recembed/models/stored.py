@@ -1,31 +1,46 @@
 """The model of a run, and the ranker that evaluation and serving share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from inspect import getattr_static
-from typing import TypeGuard, get_args
+from typing import TYPE_CHECKING, TypeGuard, get_args
 
 import numpy as np
 
 from recembed.arrays import Mask
 from recembed.data.log import Log
 from recembed.data.split import TRAIN
+from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, RunError
 from recembed.models.popularity import Popularity, PopularityModel
 from recembed.models.ranker import VectorRanker, Without, with_fallback
 from recembed.models.registry import restore
-from recembed.protocols import THIS_MACHINE, Arrays, Fitted, Index, Machine, Ranker, VectorModel
+from recembed.models.text_items import ENCODER, FACT, TEXTS, ItemTexts
+from recembed.protocols import (
+    THIS_MACHINE,
+    Arrays,
+    Fitted,
+    FittedVectors,
+    Index,
+    Machine,
+    Ranker,
+    VectorModel,
+)
 from recembed.run.folder import Run
 from recembed.run.log import Parts, load_log
 from recembed.search.delta import DeltaIndex
 from recembed.search.exact import ExactIndex
 from recembed.search.kinds import KINDS, IndexKind, opened
 
+if TYPE_CHECKING:
+    from recembed.text.encoder import Encoder
+
 # The run's file of changes since training: rows that are no longer listed, and what the model's
 # arrays lack of items that came later.
 CHANGES, ADDED = "changes", "added."
 # What answers are made of. All else in a run (reports, the places of every case) tells of them.
-ANSWERING = ("events", "users", "items", "model", "index", CHANGES)
+ANSWERING = ("events", "users", "items", "model", "index", CHANGES, ENCODER, TEXTS)
 
 
 def ranker_of(
@@ -61,12 +76,10 @@ def rankers_of(
     Raises: RunError if the run has no model, no such index, or an index of other vectors.
     """
     log, part = loaded or load_log(run)
-    try:
-        name, setting = run.facts["model"], dict(run.facts["setting"])
-        items, arrays = log.interactions.items, model_arrays(run)
-        model = restore(name, setting, items, arrays, machine)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise RunError(f"the model in {run.folder} is not whole ({error}): train again") from error
+    items = log.interactions.items
+    model, texts = model_of(run, items, machine), texts_in(run)
+    if texts is not None and has_vectors(model):
+        model = texts.beside(model)
     rankers = [_searching(run, model, index, machine) for index in indices]
     for ranker in rankers:
         if len(ranker.known) != len(items):
@@ -84,6 +97,40 @@ def rankers_of(
         raise RunError(f"{run.folder} was trained on nothing (trained: {parts!r}): train again")
     popular = Popularity().fit(log.keep(part < parts), machine=machine)
     return [with_fallback(ranker, popular) for ranker in rankers], model
+
+
+def model_of(run: Run, items: Vocabulary, machine: Machine = THIS_MACHINE) -> Fitted:
+    """What was trained, with the items that were added since.
+
+    Raises: RunError if it is not whole.
+    """
+    try:
+        name, setting = run.facts["model"], dict(run.facts["setting"])
+        return restore(name, setting, items, model_arrays(run), machine)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise RunError(f"the model in {run.folder} is not whole ({error}): train again") from error
+
+
+def texts_in(run: Run) -> ItemTexts | None:
+    """What a run has of its items' texts, None where nothing was attached.
+
+    Raises: RunError if that is not whole.
+    """
+    if not run.has(TEXTS):
+        return None
+    try:
+        return ItemTexts.restore(run.arrays(TEXTS))
+    except KeyError as error:
+        raise RunError(
+            f"the texts in {run.folder} are not whole ({error}): attach the encoder again"
+        ) from error
+
+
+def encoder_in(run: Run, machine: Machine = THIS_MACHINE) -> "Callable[[], Encoder]":
+    """How to restore the encoder of a run's texts: what it needs of the run is open already."""
+    from recembed.text.stored import restored
+
+    return partial(restored, run, run.facts.get(FACT, {}), run.arrays(ENCODER), machine)
 
 
 def model_arrays(run: Run) -> Arrays:
@@ -107,7 +154,7 @@ def removed_items(run: Run, n_items: int) -> Mask:
     return removed
 
 
-def has_vectors(model: Fitted) -> TypeGuard[VectorModel]:
+def has_vectors(model: Fitted) -> TypeGuard[FittedVectors]:
     """Whether a model is a vector model; its vectors are not made for that."""
     parts = ("items", "neighbours", "users")
     return all(getattr_static(model, part, None) is not None for part in parts)

@@ -21,6 +21,7 @@ def recommend(
     user: Iterable[Id] = (),
     history: Iterable[Id] = (),
     basket: Iterable[Id] = (),
+    text: str | None = None,
     all_users: bool = False,
     out: str | Path | None = None,
     shard: str | None = None,
@@ -39,7 +40,8 @@ def recommend(
 ) -> list[Recommendations]:
     """The best k items for each user, or for somebody with this history of items, oldest first.
 
-    basket: what the users hold right now. all_users: everybody's lists go into the Parquet file
+    basket: what the users hold right now. text: instead, the items whose texts are most like it, in
+    a run that an encoder is attached to. all_users: everybody's lists go into the Parquet file
     `out` instead, a row for each user and rank: user, rank, item, score, reason and, if it is asked
     for, because; nothing is returned. A call that was cut off goes on where it was when it is made
     again. shard: "2/8" is every 8th user from the 2nd on; all eight are all users. seen: whether
@@ -47,12 +49,14 @@ def recommend(
     None: all. where, diversity, cap, because: see Wish. newer: a log of events that the run lacks;
     histories go on with them.
 
-    Raises: DataError if not exactly one of user, history and all_users is given.
+    Raises: DataError if not exactly one of user, history, text and all_users is given.
     """
     users, items, held = id_list(user), id_list(history), id_list(basket)
-    if (bool(users) + bool(items) + all_users) != 1 or (held and not users):
+    asked_by = (bool(users), bool(items), text is not None, all_users)
+    if sum(asked_by) != 1 or (held and not users):
         raise DataError(
-            "name users (and what they hold), or the items of one history, or ask for all users"
+            "name users (and what they hold), or the items of one history, or a text, or ask for "
+            "all users"
         )
     if all_users != (out is not None) or (shard is not None and not all_users):
         raise DataError("all users are answered into a file (out), a shard of them as well")
@@ -76,6 +80,8 @@ def recommend(
         batch = Batch(recommender.state, asked, part, index, newer is not None)
         progress.say(f"{many(batch.into(Path(out), progress), 'row')} -> {out}")
         return []
+    if text is not None:
+        return [recommender.search(text, k, **wish)]
     if items:
         return [recommender.recommend_for(items, k, **wish)]
     return recommender.recommend_many(users, k, basket=held, **wish)

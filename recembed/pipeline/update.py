@@ -1,7 +1,7 @@
 """Change the items of a run between trainings: new ones are placed by content, others leave."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,23 @@ from recembed.data.vocabulary import Id, Vocabulary, id_list
 from recembed.errors import DataError
 from recembed.models import registry
 from recembed.models.newcomers import newcomers
-from recembed.models.stored import ADDED, ANSWERING, CHANGES, model_arrays, removed_items
+from recembed.models.stored import (
+    ADDED,
+    ANSWERING,
+    CHANGES,
+    encoder_in,
+    has_vectors,
+    model_arrays,
+    model_of,
+    removed_items,
+    texts_in,
+)
+from recembed.models.text_items import FACT, TEXTS, ItemTexts, texts_of
 from recembed.protocols import Arrays
 from recembed.run.folder import Run, writing
 from recembed.run.log import facts_of, load_log, store_log
 from recembed.settings import change
+from recembed.text.encoding import encoded
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,11 @@ def update(
     """Add items to RUN and take items out of its lists, without training again.
 
     items: a table with columns as the run's own; its new items are placed by what the model learned
-    of theirs (two-tower or item2vec with features), and found beside the index until it is built
-    again. Those that the run has stay as they are, and come back if they were removed. remove:
-    items that are never listed from now on; histories keep them. columns: their roles, where they
-    are not as in training. Reports in the run are dropped: they tell of other lists.
+    of theirs (two-tower or item2vec with features), or by their text where an encoder is attached,
+    and found beside the index until it is built again. Those that the run has stay as they are, and
+    come back if they were removed. remove: items that are never listed from now on; histories keep
+    them. columns: their roles, where they are not as in training. Reports in the run are dropped:
+    they tell of other lists.
 
     Raises: DataError if an id to remove is unknown, or the model learned nothing of content.
     """
@@ -66,10 +79,12 @@ def update(
         log, listed = (old, None) if items is None else _with_items(opened, old, items, columns)
         changes = opened.arrays(CHANGES) if opened.has(CHANGES) else {}
         n, n_old = log.interactions.n_items, old.interactions.n_items
-        more = _placed(opened, old, log) if n > n_old else {}
-        if more:
+        later = _placed(opened, old, log) if n > n_old else _Later()
+        if later.arrays:
             store_log(writer, log, part)
             writer.facts(facts_of(opened.facts, log))
+        if later.texts is not None:
+            writer.arrays(TEXTS, later.texts.arrays())
         before = np.append(removed_items(opened, n_old), np.zeros(n - n_old, np.bool_))
         now = _removed(log.interactions.items, before, listed, gone)
         for name in opened.files.keys() - {*ANSWERING}:
@@ -78,13 +93,16 @@ def update(
             CHANGES,
             {
                 **changes,
-                **{name: _joined(changes.get(name), array) for name, array in more.items()},
+                **{
+                    ADDED + name: _joined(changes.get(ADDED + name), array)
+                    for name, array in later.arrays.items()
+                },
                 "removed": np.flatnonzero(now).astype(np.int32),
             },
         )
     return Updated(
         added=n - n_old,
-        placed=int(np.count_nonzero(more[ADDED + "known"])) if more else 0,
+        placed=later.placed,
         removed=int(np.count_nonzero(now & ~before)),
         back=int(np.count_nonzero(before & ~now)),
     )
@@ -137,12 +155,33 @@ def _like(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
         ) from error
 
 
-def _placed(run: Run, old: Log, log: Log) -> Arrays:
-    """What the model's arrays lack of the log's items, as the run names it."""
-    name, setting = run.facts["model"], run.facts["setting"]
-    model = registry.restore(name, setting, old.interactions.items, model_arrays(run))
-    found = newcomers(registry.estimator(name, setting), model, log)
-    return {ADDED + name: array for name, array in found.items()}
+@dataclass(frozen=True, eq=False)
+class _Later:
+    """What the model's arrays lack of items that came later, and how many of these have a vector.
+
+    texts: of all items, where the run has them.
+    """
+
+    arrays: Arrays = field(default_factory=dict)
+    placed: int = 0
+    texts: ItemTexts | None = None
+
+
+def _placed(run: Run, old: Log, log: Log) -> _Later:
+    name, setting, items = run.facts["model"], run.facts["setting"], old.interactions.items
+    model, texts = model_of(run, items), texts_in(run)
+    by_text = texts is not None and has_vectors(model)
+    more = newcomers(registry.estimator(name, setting), model, log, texts=by_text)
+    if texts is None:
+        return _Later(more, int(np.count_nonzero(more["known"])))
+    arrays = model_arrays(run)
+    arrays |= {each: np.concatenate([arrays[each], array]) for each, array in more.items()}
+    whole = registry.restore(name, setting, log.interactions.items, arrays)
+    assert log.items is not None  # its texts were encoded
+    new = texts_of(log.items, tuple(run.facts[FACT]["columns"]))[len(items) :]
+    vectors = encoded(encoder_in(run)(), new).vectors
+    grown = texts.grown(vectors, whole if has_vectors(whole) else None)
+    return _Later(more, int(np.count_nonzero(grown.known[len(items) :])), grown)
 
 
 def _removed(ids: Vocabulary, before: Mask, back: Vocabulary | None, gone: list[Id]) -> Mask:

@@ -9,17 +9,18 @@ from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Id
-from recembed.errors import first
+from recembed.errors import DataError, first
 from recembed.models.ranker import WithFallback
-from recembed.protocols import TopK
+from recembed.protocols import Ranker, TopK
 from recembed.recommender.answers import Because, Recommendation, Recommendations
+from recembed.recommender.histories import of_guest
 from recembed.recommender.reasons import reasons
 from recembed.recommender.state import State
 from recembed.recommender.wish import Wish
 from recembed.search.rerank import Pool
 from recembed.search.select import clipped, empty_top
 
-MODEL = "model"  # the reason of a list that the model made
+MODEL, TEXT = "model", "text"  # the reasons of lists that the model made, or a text asked for
 POOL, WIDER = 10, 4  # a reranked list is chosen from 10 k items, then from 4 times as many
 
 
@@ -37,14 +38,20 @@ class Ranked:
 
 def ranked(state: State, histories: Interactions, wish: Wish) -> Ranked:
     """The list of each history."""
-    exclude, allow, notes = _rules(state, histories, wish)
     placed = _placed(state, histories)
-    if wish.reranked:
-        top = _reranked(state, histories, wish, exclude, allow)
-    else:
-        ranker = state.plain if placed.all() else state.ranker
-        top = ranker.top_k(histories, wish.k, exclude=exclude, allow=allow)
+    ranker = state.plain if placed.all() else state.ranker
+    top, notes = lists(state, ranker, histories, wish)
     return Ranked(top, placed, notes)
+
+
+def lists(
+    state: State, ranker: Ranker, histories: Interactions, wish: Wish
+) -> tuple[TopK, list[str]]:
+    """What a ranker lists within the rules of a wish, and notes on ids of it that are unknown."""
+    exclude, allow, notes = _rules(state, histories, wish)
+    if wish.reranked:
+        return _reranked(state, ranker, histories, wish, exclude, allow), notes
+    return ranker.top_k(histories, wish.k, exclude=exclude, allow=allow), notes
 
 
 def answers(
@@ -60,6 +67,21 @@ def answers(
             history = histories.take_users(np.array([at]))
             made[-1] = _with_reasons(state, history, top.rows[at], made[-1], wish.because)
     return made
+
+
+def searched(state: State, text: str, wish: Wish) -> Recommendations:
+    """The list for a text; an empty one where the encoder knows nothing of it."""
+    if state.search is None:
+        raise DataError("the run has no text search: attach an encoder of texts (recembed attach)")
+    if wish.because or wish.exclude_seen:
+        raise DataError("a text has no history: leave because and exclude_seen out")
+    query = state.search.query(text)
+    if not query.understood:
+        nothing = "the encoder knows nothing of this text"
+        return Recommendations((), TEXT, "; ".join(filter(None, (nothing, state.note))))
+    nobody = of_guest(state.log.interactions, np.zeros(0, np.int32))
+    top, notes = lists(state, query, nobody, wish)
+    return listing(state, top.rows[0], top.scores[0], wish.k, TEXT, notes)
 
 
 def listing(
@@ -110,6 +132,7 @@ def _rows(state: State, ids: Sequence[Id], what: str) -> tuple[Rows, list[str]]:
 
 def _reranked(
     state: State,
+    ranker: Ranker,
     histories: Interactions,
     wish: Wish,
     exclude: Sequences,
@@ -121,7 +144,7 @@ def _reranked(
     found = empty_top(histories.n_users, k)
     left = np.arange(histories.n_users)
     while len(left):
-        top = state.ranker.top_k(
+        top = ranker.top_k(
             histories.take_users(left), pool, exclude=exclude.take(left), allow=allow
         )
         full = np.zeros(len(left), np.bool_)

@@ -41,7 +41,10 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Recommendations(Sequence[Recommendation]):
-    """A list, best first. reason: "model", or why it is another list. note: what else to know."""
+    """A list, best first. note: what else to know.
+
+    reason: "model", "text" for a search, or why it is another list.
+    """
 
     items: tuple[Recommendation, ...]
     reason: str

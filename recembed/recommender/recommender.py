@@ -10,7 +10,7 @@ from recembed.data.log import Log
 from recembed.data.vocabulary import Id
 from recembed.errors import DataError
 from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
-from recembed.recommender.answering import answers, listing
+from recembed.recommender.answering import answers, listing, searched
 from recembed.recommender.answers import Recommendations
 from recembed.recommender.histories import of_guest, of_users, then
 from recembed.recommender.state import State
@@ -143,3 +143,12 @@ class Recommender:
             )
         top = state.near.to(row, k)
         return listing(state, top.rows[0], top.scores[0], k, "model", [])
+
+    def search(self, text: str, k: int = 10, **wish: Any) -> Recommendations:
+        """The k items whose texts are most like this one, by cosine.
+
+        wish: see Wish; there is no history that it could speak of.
+
+        Raises: DataError if no encoder is attached to the run, or a wish makes no sense.
+        """
+        return searched(self._state, text, Wish(k, **wish))

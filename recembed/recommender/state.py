@@ -11,9 +11,11 @@ from recembed.data.log import Log
 from recembed.errors import DataError, RunError
 from recembed.models.ranker import WithFallback
 from recembed.models.stored import has_vectors, ranker_of
+from recembed.models.text_items import ENCODER, TEXTS
 from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
 from recembed.recommender.columns import ItemColumns
 from recembed.recommender.newer import joined
+from recembed.recommender.search import TextSearch
 from recembed.recommender.similar import Near, near
 from recembed.run.folder import Run
 from recembed.run.log import load_log
@@ -26,7 +28,8 @@ TRIES = 3  # times that a run may be written anew while it is read
 @dataclass(frozen=True, eq=False)
 class State:
     """log: all events of the run, the held-out ones too, and newer ones. repeats: whether items of
-    a history may come back. identity, created: of the run that this was read from.
+    a history may come back. identity, created: of the run that this was read from. search: where
+    the run has an encoder of texts.
     """
 
     log: Log
@@ -37,6 +40,7 @@ class State:
     identity: str = ""
     created: str = ""
     note: str | None = None
+    search: TextSearch | None = None
 
     @classmethod
     def load(
@@ -70,7 +74,7 @@ class State:
         history: Source | None,
         machine: Machine,
     ) -> "State":
-        names = ("model",) if index == "exact" else ("model", "index")
+        names = {"model", "index", ENCODER, TEXTS} - ({"index"} if index == "exact" else set())
         large = [name for name in names if opened.has(name)]
         with ThreadPoolExecutor(1) as beside:  # they are hashed without the GIL
             checking = beside.submit(opened.check, large)
@@ -84,7 +88,8 @@ class State:
             log, note = joined(log, history, opened.facts.get("read", {}))
         repeats = bool(opened.facts.get("repeats", False))
         made = (opened.identity, opened.created)
-        return cls(log, ranker, model, repeats, machine, *made, note)
+        search = TextSearch.of(opened, log.interactions.items, machine)
+        return cls(log, ranker, model, repeats, machine, *made, note, search)
 
     @cached_property
     def near(self) -> Near:

@@ -25,7 +25,10 @@ class ItemOut(BaseModel):
 
 
 class ListOut(BaseModel):
-    """A list, best first. reason: "model", or why it is another list. note: what else to know."""
+    """A list, best first. note: what else to know.
+
+    reason: "model", "text" for a search, or why it is another list.
+    """
 
     items: list[ItemOut]
     reason: str

@@ -107,6 +107,8 @@ class Live:
             times.append(time.thread_time())
         with suppress(DataError):  # a model that compares no items
             made.similar(events.items.id(int(known[0])) if len(known) else 0)
+        if made.state.search is not None:
+            made.search("warm")
         self.quick = min(np.diff(times), default=0.0) < QUICK
         self.meters.serves(made.state)
         return made

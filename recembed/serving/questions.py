@@ -12,6 +12,7 @@ from recembed.serving.limits import Limits, Refused
 
 OneId: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str
 OneValue: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str | float | bool
+LONGEST_TEXT = 4096  # characters: a question, not a document
 Length: TypeAlias = Annotated[int, Field(ge=1, description="Length of the list.")]
 Whole: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[
@@ -190,7 +191,7 @@ class SimilarAsked(Asked):
 class TextAsked(Asked):
     """Words to search by."""
 
-    text: str
+    text: str = Field(max_length=LONGEST_TEXT)
     k: Length = 10
 
 

@@ -122,9 +122,13 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         "/search", response_model=answers.ListOut, openapi_extra=questions.TextAsked.document()
     )
     async def search(request: Request) -> Response:
-        """Items that a text asks for."""
-        limits.check_k(questions.TextAsked.of(request.query_params).k)
-        raise Refused(404, "the run has no text search")
+        """Items whose texts are most like a text."""
+        query = questions.TextAsked.of(request.query_params)
+        limits.check_k(query.k)
+        recommender = live.recommender
+        if recommender.state.search is None:
+            raise Refused(404, "the run has no text search: recembed attach gives it one")
+        return await _in_thread(pool, recommender.search, query.text, query.k)
 
     @app.get("/items/{id:path}", response_model=answers.About)
     async def about(id: Annotated[str, Path(description="An item's id.")]) -> Response:
