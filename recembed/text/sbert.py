@@ -20,7 +20,7 @@ from recembed.text.encoding import refuse_tuning
 from recembed.text.pairs import TextPairs
 from recembed.text.texts import Texts
 
-PLAIN = {".safetensors", ".json", ".txt", ".model"}  # files that run nothing when they are read
+PLAIN = (".safetensors", ".json", ".txt", ".model")  # files that run nothing when they are read
 
 
 @dataclass(frozen=True)
@@ -57,41 +57,40 @@ class SentenceTransformers:
         its weights are a pickle or it needs code of its own.
         """
         refuse_tuning(self.name, pairs, start)
-        if not self.path or (Path(self.path).is_absolute() and not Path(self.path).is_dir()):
-            raise DataError(f"path is a model's folder or its name on the hub, not {self.path!r}")
-        return self._loaded(self.path, machine)
+        _check_library(self.name)
+        if not self.path:
+            raise DataError("path is a model's folder, or its name on the hub: none is given")
+        folder = self.path if Path(self.path).is_dir() else _downloaded(self.path)
+        return self._loaded(folder, machine)
 
     def restore(
         self, arrays: Mapping[str, NDArray[Any]], machine: Machine = THIS_MACHINE
     ) -> "SentenceEncoder":
+        _check_library(self.name)
         with TemporaryDirectory() as folder:
             for name, content in arrays.items():
                 _check(name)
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 content.tofile(path)
-            return self._loaded(folder, machine, local=True)
+            return self._loaded(folder, machine)
 
-    def _loaded(self, path: str, machine: Machine, *, local: bool = False) -> "SentenceEncoder":
-        try:
-            from sentence_transformers import SentenceTransformer
+    def _loaded(self, folder: str, machine: Machine) -> "SentenceEncoder":
+        from sentence_transformers import SentenceTransformer
 
-            from recembed.training.devices import alone, device_of
-        except ModuleNotFoundError as error:
-            if error.name != "sentence_transformers":
-                raise
-            raise MissingExtra(self.name, "sbert") from error
+        from recembed.training.devices import alone, device_of
+
         device = device_of(machine)
         try:
             with alone(machine, device), _silent():
                 model = SentenceTransformer(
-                    path,
+                    folder,
                     device=str(device),
-                    local_files_only=local,
+                    local_files_only=True,
                     model_kwargs={"use_safetensors": True},  # never a pickle
                 )
         except Exception as error:  # whatever the libraries underneath raise
-            raise DataError(_why(path, error)) from error
+            raise DataError(_why(folder, error)) from error
         return SentenceEncoder(model.eval(), self.batch_size, machine)
 
 
@@ -124,7 +123,7 @@ class SentenceEncoder:
 
     def arrays(self) -> Arrays:
         """The files of the model, by their names."""
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, _silent():
             self.model.save_pretrained(folder, create_model_card=False)
             files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
             names = [path.relative_to(folder).as_posix() for path in files]
@@ -137,7 +136,7 @@ class SentenceEncoder:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without a bar while weights are loaded."""
+    """Without a bar while weights are read or written."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -156,8 +155,28 @@ def _check(name: str) -> None:
         raise DataError(f"a model has no file {name!r} here: only weights, settings and words")
 
 
-def _why(path: str, error: Exception) -> str:
+def _check_library(name: str) -> None:
+    try:
+        import sentence_transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "sentence_transformers":
+            raise
+        raise MissingExtra(name, "sbert") from error
+
+
+def _downloaded(name: str) -> str:
+    """The folder of a model of the hub, from an earlier download where there is no network."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return str(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in PLAIN]))
+    except (OSError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise DataError(f"{name} is no folder, and cannot be had from the hub: {why}") from error
+
+
+def _why(folder: str, error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
-    pickled = not any(Path(path).rglob("*.safetensors")) and any(Path(path).rglob("*.bin"))
+    pickled = not any(Path(folder).rglob("*.safetensors")) and any(Path(folder).rglob("*.bin"))
     what = "its weights are a pickle: save it with safetensors" if pickled else lines[0]
-    return f"there is no model of sentence-transformers to read in {path}: {what}"
+    return f"there is no model of sentence-transformers to read in {folder}: {what}"

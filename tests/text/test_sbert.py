@@ -34,7 +34,9 @@ def copied(tmp_path):
 
 
 def test_a_model_is_read_without_a_word(capfd):
-    assert fit(MODEL).encode(TEXTS).any()
+    encoder = fit(MODEL)
+    assert encoder.encode(TEXTS).any()
+    assert "model.safetensors" in encoder.arrays()
     assert capfd.readouterr() == ("", "")
 
 
@@ -91,10 +93,17 @@ def test_a_model_with_code_of_its_own_is_refused_and_the_code_not_run(copied):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["", "/nowhere/at/all"])
-def test_a_folder_that_is_not_there_is_named(path):
-    with pytest.raises(DataError, match=f"its name on the hub, not '{path}'"):
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "nobody/nothing", "no name!"])
+def test_a_model_that_is_not_there_is_named_in_one_line(path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=f"{path} is no folder, and cannot be had") as caught:
         fit(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_has_to_be_named():
+    with pytest.raises(DataError, match="path is a model's folder, or its name"):
+        fit("")
 
 
 def test_pairs_and_other_encoders_teach_it_nothing(encoder):
