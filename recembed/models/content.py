@@ -73,6 +73,15 @@ def words(about: Catalogue, name: str, trained: Mask) -> sp.csr_matrix:
 
     Source: TF-IDF, Salton, Buckley 1988; rarity smoothed as scikit-learn does it.
     """
+    counts, _ = counted_words(about, name, trained)
+    items = counts[trained].getnnz(axis=0)  # of each word
+    rarity = np.log((1 + np.count_nonzero(trained)) / (1 + items)) + 1
+    matrix = counts @ sp.diags(rarity)
+    return _scaled(matrix, np.asarray(norm(matrix, axis=1), np.float64))
+
+
+def counted_words(about: Catalogue, name: str, trained: Mask) -> tuple[sp.csr_matrix, list[str]]:
+    """Item x word: how often an item has it; and the words, the most frequent first."""
     owner, values = _values(about, name, trained)
     if not textual(values.type):
         raise _wrong(name, values.type, "text")
@@ -90,9 +99,8 @@ def words(about: Catalogue, name: str, trained: Mask) -> sp.csr_matrix:
     kept = kept[items[kept] >= FEWEST]
     if not len(kept):
         raise DataError(f"no {FEWEST} trained items share a word of column {name!r}: leave it out")
-    rarity = np.log((1 + np.count_nonzero(trained)) / (1 + items[kept])) + 1
-    matrix = counts[:, kept] @ sp.diags(rarity)
-    return _scaled(matrix, np.asarray(norm(matrix, axis=1), np.float64))
+    spelled = list(code)
+    return counts[:, kept], [spelled[word] for word in kept]
 
 
 def numbers(about: Catalogue, name: str, trained: Mask) -> NDArray[np.float64]:

@@ -135,6 +135,7 @@ class TwoTower:
                 raise
             raise MissingExtra("two-tower", "torch") from error
         from recembed.models.content import content_of
+        from recembed.models.word_starts import word_starts
         from recembed.training.examples import Examples
 
         events = log.interactions
@@ -149,6 +150,9 @@ class TwoTower:
         content = content_of(log, self.features, known)
         setting = Setting.of(self)
         kept = events.keep(known[events.rows])
+        starts = None
+        if self.features.pretrain:
+            starts = word_starts(log, self, known, seed=seed, machine=machine, progress=progress)
         examples = Examples.of(kept, self.unit, self.reach, every=setting.every)
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
@@ -159,7 +163,7 @@ class TwoTower:
         asked = None if validate is None else lambda trained: validate(made(trained))
         trained, training = train(
             examples,
-            Data(known, events.counts(), content, about_users(log, self.users)),
+            Data(known, events.counts(), content, about_users(log, self.users), starts),
             setting,
             seed=seed,
             machine=machine,

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from recembed.arrays import Vectors
 from recembed.training.content import Content
 
 
@@ -49,14 +50,23 @@ class ItemTower(nn.Module):
         biased: bool,
         id_dropout: float,
         touched: bool,
+        starts: Vectors | None = None,
     ) -> None:
-        """size: of numbers at the start. touched: the gradient of `ids` has only rows asked for."""
+        """size: of numbers at the start. touched: the gradient of `ids` has only rows asked for.
+
+        starts: of the last columns of content.sparse, [n, dim]; those that are zeros, and all other
+        columns, start from chance.
+        """
         super().__init__()
         n_items, m = content.dense.shape
         self.content, self.id_dropout, self.touched = content, id_dropout, touched
         self.ids = nn.Parameter(torch.randn(n_items, dim) * size)
         self.bias = nn.Parameter(torch.zeros(n_items)) if biased else None
         self.sparse = nn.Parameter(torch.randn(content.sparse.shape[1], dim) * size)
+        if starts is not None:
+            there = np.flatnonzero(starts.any(axis=1))
+            rows = len(self.sparse) - len(starts) + there
+            self.sparse.data[rows] = torch.from_numpy(starts[there])
         self.dense = nn.Parameter(torch.randn(m, dim) * size)
         self.register_buffer("has", torch.from_numpy(content.known), persistent=False)
         self.register_buffer("numbers", torch.from_numpy(content.dense), persistent=False)

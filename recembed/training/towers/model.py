@@ -41,12 +41,14 @@ class Data:
 
     known bool [n_items]: trained items. counts int64 [n_items]: their events. content: of all
     items. users: user x (id or category), None where users are placed by their history alone.
+    starts: rows that the last columns of content.sparse start from, [n, dim]; zeros: from chance.
     """
 
     known: Mask
     counts: NDArray[np.int64]
     content: Content
     users: sp.csr_matrix | None = None
+    starts: Vectors | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,7 @@ class Towers(nn.Module):
             biased=setting.bias,
             id_dropout=setting.features.id_dropout,
             touched=self.touched,
+            starts=data.starts,
         )
         self.tower = user_tower(setting.tower, setting.dim, setting.reach, every=setting.every)
         width = 0 if data.users is None else data.users.shape[1]

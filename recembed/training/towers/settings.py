@@ -191,6 +191,12 @@ class Features:
         high=0.95,
         search=between(0.0, 0.5),
     )
+    pretrain: int = setting(
+        0,
+        "passes of skip-gram over the texts, whose word vectors are where the words of text start; "
+        "0: from chance",
+        low=0,
+    )
     uncovered: Literal["refuse", "id-only"] = setting(
         "refuse", "items of the log that the item table lacks: an error, or their id alone"
     )
