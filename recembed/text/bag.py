@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Vectors, unit
+from recembed.arrays import Vectors, offsets_of, unit
+from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.settings import check, setting
 from recembed.text.bag_encoder import BagEncoder, Parts
 from recembed.text.encoder import Encoder, Judge
-from recembed.text.encoding import refuse_tuning
+from recembed.text.network_encoder import check_torch
 from recembed.text.pairs import TextPairs
 from recembed.text.rarity import Rarity, rarity_of
 from recembed.text.subwords import Subwords
@@ -23,6 +24,7 @@ from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
 from recembed.text.word2vec import Word2Vec
 from recembed.text.word_vectors import WordVectors
+from recembed.training.texts.tuning_settings import CoSENT, Tuning
 
 EVERY = (1 << 31) - 1  # buckets: so many that hardly any two n-grams share one
 
@@ -40,7 +42,7 @@ class Bag:
     """
 
     name: ClassVar[str] = "bag"
-    tunes: ClassVar[bool] = False
+    tunes: ClassVar[bool] = True
     meaning: float = setting(0.3, "share of the meaning in a cosine", low=0, high=1)
     words: WordVectors = setting(
         WordVectors(tokens=Tokens(min_count=2), method=Word2Vec(subsample=1e-4)),
@@ -55,6 +57,19 @@ class Bag:
     )
     min_n: int = setting(2, "shortest n-gram, in characters, of a word between < and >", low=1)
     max_n: int = setting(4, "longest n-gram", low=1, high=64)
+    tune: Tuning = setting(
+        Tuning(
+            loss=CoSENT(scale=10.0),
+            epochs=15,
+            batch_size=128,
+            learning_rate=2e-3,
+            weight_decay=1.0,
+        ),
+        "learning from pairs: a linear map of the vectors; set tune.loss for pairs without scores",
+    )
+    dropout: float = setting(
+        0.5, "share of the numbers left out while pairs are learned from", low=0, high=0.95
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -83,9 +98,21 @@ class Bag:
     ) -> BagEncoder:
         """Learn word vectors, and how rare words and n-grams are. Memory holds words, not texts.
 
-        Raises: DataError if there are too few words, or for pairs.
+        Raises: DataError if there are too few words, or start is no bag like this one; MissingExtra
+        for pairs without torch.
         """
-        refuse_tuning(self.name, pairs, start)
+        encoder = start
+        if encoder is None:
+            encoder = self._learned(texts, seed, machine, progress)
+        elif not isinstance(encoder, BagEncoder) or encoder.parts != self._parts():
+            raise DataError("a bag goes on from a bag of the same setting: name another start")
+        elif pairs is None:
+            raise DataError("an encoder goes on with pairs of texts: there are none")
+        if pairs is None:
+            return encoder
+        return self._tuned(encoder, pairs, judge, seed, progress)
+
+    def _learned(self, texts: Texts, seed: int, machine: Machine, progress: Progress) -> BagEncoder:
         rarity = rarity_of(texts, self.words.tokens, self.grams, progress)
         meanings: dict[str, int] = {}
         vectors = np.zeros((0, 0), np.float32)
@@ -97,6 +124,41 @@ class Bag:
             vectors = unit(model.words.vectors[known])
         encoder = BagEncoder(self._parts(), rarity, meanings, vectors, machine)
         return encoder.without(self._shared(encoder, texts)) if self.removed else encoder
+
+    def _tuned(
+        self,
+        encoder: BagEncoder,
+        pairs: TextPairs,
+        judge: Judge | None,
+        seed: int,
+        progress: Progress,
+    ) -> BagEncoder:
+        check_torch()
+        from recembed.training.texts.pairs import PairRows
+        from recembed.training.texts.tuning import tune
+        from recembed.training.texts.turned import Turned
+
+        n, plain = len(pairs), encoder.turned(None)
+        vectors = plain.encode(pairs.texts())
+        there = vectors.any(axis=1)  # an empty text is a sequence of nothing
+        texts = Sequences(np.flatnonzero(there).astype(np.int32), offsets_of(there.astype(int)))
+        first = np.arange(n)
+        negatives = None if pairs.negatives is None else first + 2 * n
+        network = Turned(vectors, self.dropout, encoder.turn)
+
+        def made() -> BagEncoder:
+            return encoder.turned(network.turn.detach().cpu().numpy().copy())
+
+        training = tune(
+            network,
+            PairRows(texts, first, first + n, negatives, pairs.scores),
+            self.tune,
+            judge=None if judge is None else lambda: judge(made()),
+            seed=seed,
+            machine=encoder.machine,
+            progress=progress,
+        )
+        return training.checked(made())
 
     def _parts(self) -> Parts:
         return Parts(self.words.tokens, self.grams, self.spelling, self.meaning, self.power)
@@ -118,4 +180,5 @@ class Bag:
         if len(listed) != len(vectors):
             raise DataError(f"{len(listed)} words and {len(vectors)} vectors do not fit together")
         meanings = {word: row for row, word in enumerate(listed)}
-        return BagEncoder(self._parts(), Rarity.restored(arrays), meanings, vectors, machine)
+        parts, rarity, turn = self._parts(), Rarity.restored(arrays), arrays.get("turn")
+        return BagEncoder(parts, rarity, meanings, vectors, machine, turn)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recembed.arrays import Rows, Vectors
+from recembed.arrays import Rows, Vectors, unit
 from recembed.compiled import njit
 from recembed.protocols import THIS_MACHINE, Arrays, Machine
 from recembed.text.blocks import joined
@@ -44,7 +44,10 @@ class BagEncoder:
         meanings: dict[str, int],
         vectors: Vectors,
         machine: Machine = THIS_MACHINE,
+        turn: Vectors | None = None,
     ) -> None:
+        """turn: [dim, dim], what pairs taught; a vector times it is added to the vector."""
+        self.turn = turn
         self.parts, self.rarity, self.meanings = parts, rarity, meanings
         self.vectors, self.machine = vectors, machine
         self._one = Lock()  # the words seen so far are added to
@@ -52,7 +55,7 @@ class BagEncoder:
 
     @property
     def dim(self) -> int:
-        return self.vectors.shape[1] + self.parts.spelling
+        return int(self.vectors.shape[1]) + self.parts.spelling
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """float32 [n, dim], of length 1: the meaning, then the spelling; zeros without words."""
@@ -63,12 +66,17 @@ class BagEncoder:
                 rows, table = self._rows(some)
             ends = np.flatnonzero(rows < 0)
             self._sums(rows, np.concatenate([[-1], ends]), table, out[start : start + len(some)])
-        return out
+        return out if self.turn is None else unit(out + out @ self.turn)
 
     def without(self, directions: Vectors) -> "BagEncoder":
         """The same, less these directions [m, dim] of the meaning."""
-        left = self.vectors - (self.vectors @ directions.T) @ directions
+        left = (self.vectors - (self.vectors @ directions.T) @ directions).astype(np.float32)
         return BagEncoder(self.parts, self.rarity, self.meanings, left, self.machine)
+
+    def turned(self, turn: Vectors | None) -> "BagEncoder":
+        """The same with another map."""
+        parts = (self.parts, self.rarity, self.meanings, self.vectors, self.machine)
+        return BagEncoder(*parts, turn)
 
     def arrays(self) -> Arrays:
         words = json.dumps([*self.meanings], ensure_ascii=False).encode()
@@ -76,6 +84,7 @@ class BagEncoder:
             "words": np.frombuffer(words, np.uint8),
             "vectors": self.vectors,
             **self.rarity.arrays(),
+            **({} if self.turn is None else {"turn": self.turn}),
         }
 
     def _forget(self) -> None:

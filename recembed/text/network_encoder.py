@@ -26,7 +26,7 @@ def check_torch() -> None:
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
-        raise MissingExtra("a network", "torch") from error
+        raise MissingExtra("a network, or learning from pairs,", "torch") from error
 
 
 @dataclass(frozen=True, eq=False)

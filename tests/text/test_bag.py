@@ -16,6 +16,7 @@ from recembed.protocols import Machine
 from recembed.settings import change
 from recembed.text.bag import Bag
 from recembed.text.bag_encoder import BagEncoder
+from recembed.text.pairs import TextPairs
 from recembed.text.rarity import rarity_of
 from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
@@ -130,3 +131,35 @@ def test_settings_that_make_no_sense_are_refused(values, says):
 def test_texts_without_words_are_refused():
     with pytest.raises(DataError, match="no word in the texts"):
         made(SPELLED, ["!?", "..."])
+
+
+def test_pairs_with_scores_teach_which_words_go_together():
+    """Two words of each pair mean the same and are spelled differently; others are as unlike."""
+    names = ["gul", "hav", "brod", "tre", "hest", "fugl", "bil", "sol"]
+    others = ["yellow", "sea", "bread", "wood", "horse", "bird", "car", "sun"]
+    texts = [f"{one} {name}" for one in ["a", "b", "c", "d"] for name in [*names, *others]]
+    pairs = [
+        (f"{x} {one}", f"{y} {two}", float(at == to))
+        for at, one in enumerate(names)
+        for to, two in enumerate(others)
+        for x, y in ("ab", "cd", "ad")
+    ]
+    first, second, scores = (list(column) for column in zip(*pairs, strict=True))
+    given = TextPairs(first, second, np.array(scores, np.float32))
+    setting = change(SPELLED, {"tune.epochs": 20, "tune.batch_size": 32, "dropout": 0.2})
+    plain = made(setting, texts)
+    tuned = setting.fit(Texts(held=texts), pairs=given, machine=ONE)
+    again = setting.fit(Texts(held=[]), pairs=given, start=plain, machine=ONE)
+    assert tuned.encode(texts).tobytes() == again.encode(texts).tobytes()
+    restored = setting.restore(tuned.arrays(), ONE)
+    assert restored.encode(texts).tobytes() == tuned.encode(texts).tobytes()
+
+    def right(encoder):
+        cosines = encoder.encode(names) @ encoder.encode(others).T
+        return np.mean(cosines.argmax(1) == np.arange(len(names)))
+
+    assert right(tuned) == 1.0
+    assert right(plain) < 0.7
+    other = replace(setting, spelling=256)
+    with pytest.raises(DataError, match="a bag of the same setting"):
+        other.fit(Texts(held=texts), pairs=given, start=plain, machine=ONE)
