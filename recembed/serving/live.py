@@ -14,7 +14,6 @@ from recembed.errors import DataError
 from recembed.recommender import Recommender
 from recembed.run.manifest import Manifest
 from recembed.serving.limits import line
-from recembed.serving.memory import give_back
 from recembed.serving.meters import Meters
 
 LONGEST_WAIT = 60.0  # seconds: a run that was refused may have been repaired in place
@@ -67,7 +66,6 @@ class Live:
                 return False
             self.meters.reloads.labels("ok").inc()
             self._well()
-            give_back()
             log.info("serving run %s", self.recommender.state.identity[:12])
             return True
 
