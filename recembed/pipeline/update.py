@@ -26,18 +26,22 @@ from recembed.run.folder import Run, writing
 from recembed.run.log import facts_of, load_log, store_log
 from recembed.settings import change
 
+SHOWN = 3  # ids
+
 
 @dataclass(frozen=True)
 class Updated:
     """added: items that the run has now, placed: those of them that can be recommended.
 
-    removed: items that are no longer recommended; back: items that were, and are again.
+    removed: items that are no longer recommended; back: items that were, and are again. unplaced:
+    the first of those added but not placed, as they have nothing that the model learned of.
     """
 
     added: int = 0
     placed: int = 0
     removed: int = 0
     back: int = 0
+    unplaced: tuple[Id, ...] = ()
 
 
 def update(
@@ -82,11 +86,14 @@ def update(
                 "removed": np.flatnonzero(now).astype(np.int32),
             },
         )
+    placed = more.get(ADDED + "known", np.zeros(0, np.uint8)).astype(np.bool_)
+    unplaced = n_old + np.flatnonzero(~placed)[:SHOWN].astype(np.int32)
     return Updated(
         added=n - n_old,
-        placed=int(np.count_nonzero(more[ADDED + "known"])) if more else 0,
+        placed=int(np.count_nonzero(placed)),
         removed=int(np.count_nonzero(now & ~before)),
         back=int(np.count_nonzero(before & ~now)),
+        unplaced=tuple(log.interactions.items.take(unplaced).to_pylist()),
     )
 
 

@@ -114,7 +114,10 @@ def train(  # noqa: PLR0913 - the engine's one door
     run = _kernel(corpus, counts, setting, state, bags)
     total = setting.epochs * len(corpus.values)
     done = state.epoch * len(corpus.values) + int(corpus.offsets[work.edges[state.chunk]])
-    with progress.task("skip-gram", total, "tokens") as task, ThreadPoolExecutor(threads) as pool:
+    with (
+        progress.task(setting.architecture, total, "tokens") as task,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         task.resume(done)
         while state.epoch < setting.epochs:
             before = state.epoch
