@@ -119,7 +119,7 @@ def train(set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **
 def index(**options: Any) -> None:
     """Build the index that RUN serves with, audited against exact search."""
     audit = recembed.index(**options)
-    click.echo(json.dumps(None if audit is None else asdict(audit)))
+    click.echo(json.dumps({"kind": "exact"} if audit is None else asdict(audit)))
 
 
 @cli.command()

@@ -14,6 +14,8 @@ from recembed.progress import Progress
 from recembed.recommender import Recommendations, Recommender, Wish
 from recembed.search.kinds import IndexKind
 
+OTHER_FILES = (".csv", ".tsv", ".json", ".jsonl")
+
 
 def recommend(
     run: str | Path,
@@ -58,8 +60,7 @@ def recommend(
             "name users (and what they hold), or the items of one history, or a text, or ask for "
             "all users"
         )
-    if all_users != (out is not None) or (shard is not None and not all_users):
-        raise DataError("all users are answered into a file (out), a shard of them as well")
+    _check_file(all_users, out, shard)
     if seen not in ("auto", "allow", "exclude"):
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
     wish: dict[str, Any] = {
@@ -91,3 +92,12 @@ def similar(run: str | Path, item: Iterable[Id], *, k: int = 10) -> list[Recomme
     """The k items most similar to each item."""
     recommender = Recommender.load(run, index="exact")
     return [recommender.similar(one, k) for one in id_list(item)]
+
+
+def _check_file(all_users: bool, out: str | Path | None, shard: str | None) -> None:
+    if all_users and out is None:
+        raise DataError("all users are answered into a Parquet file: name it (out)")
+    if not all_users and (out is not None or shard is not None):
+        raise DataError("a file (out) and shards are for all users: ask for those, or leave it out")
+    if out is not None and Path(out).suffix.lower() in OTHER_FILES:
+        raise DataError(f"all users are answered into a Parquet file: name it so, not {out}")

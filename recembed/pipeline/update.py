@@ -38,18 +38,22 @@ from recembed.run.log import facts_of, load_log, store_log
 from recembed.settings import change
 from recembed.text.encoding import encoded
 
+SHOWN = 3  # ids
+
 
 @dataclass(frozen=True)
 class Updated:
     """added: items that the run has now, placed: those of them that can be recommended.
 
-    removed: items that are no longer recommended; back: items that were, and are again.
+    removed: items that are no longer recommended; back: items that were, and are again. unplaced:
+    the first of those added but not placed, as they have nothing that the model learned of.
     """
 
     added: int = 0
     placed: int = 0
     removed: int = 0
     back: int = 0
+    unplaced: tuple[Id, ...] = ()
 
 
 def update(
@@ -100,11 +104,13 @@ def update(
                 "removed": np.flatnonzero(now).astype(np.int32),
             },
         )
+    unplaced = n_old + np.flatnonzero(~later.placed)[:SHOWN].astype(np.int32)
     return Updated(
         added=n - n_old,
-        placed=later.placed,
+        placed=int(np.count_nonzero(later.placed)),
         removed=int(np.count_nonzero(now & ~before)),
         back=int(np.count_nonzero(before & ~now)),
+        unplaced=tuple(log.interactions.items.take(unplaced).to_pylist()),
     )
 
 
@@ -157,13 +163,13 @@ def _like(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
 
 @dataclass(frozen=True, eq=False)
 class _Later:
-    """What the model's arrays lack of items that came later, and how many of these have a vector.
+    """What the model's arrays lack of items that came later, and which of these have a vector.
 
     texts: of all items, where the run has them.
     """
 
     arrays: Arrays = field(default_factory=dict)
-    placed: int = 0
+    placed: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
     texts: ItemTexts | None = None
 
 
@@ -173,7 +179,7 @@ def _placed(run: Run, old: Log, log: Log) -> _Later:
     by_text = texts is not None and has_vectors(model)
     more = newcomers(registry.estimator(name, setting), model, log, texts=by_text)
     if texts is None:
-        return _Later(more, int(np.count_nonzero(more["known"])))
+        return _Later(more, more["known"] > 0)
     arrays = model_arrays(run)
     arrays |= {each: np.concatenate([arrays[each], array]) for each, array in more.items()}
     whole = registry.restore(name, setting, log.interactions.items, arrays)
@@ -181,7 +187,7 @@ def _placed(run: Run, old: Log, log: Log) -> _Later:
     new = texts_of(log.items, tuple(run.facts[FACT]["columns"]))[len(items) :]
     vectors = encoded(encoder_in(run)(), new).vectors
     grown = texts.grown(vectors, whole if has_vectors(whole) else None)
-    return _Later(more, int(np.count_nonzero(grown.known[len(items) :])), grown)
+    return _Later(more, grown.known[len(items) :] > 0, grown)
 
 
 def _removed(ids: Vocabulary, before: Mask, back: Vocabulary | None, gone: list[Id]) -> Mask:

@@ -14,7 +14,6 @@ from recembed.errors import DataError
 from recembed.recommender import Recommender
 from recembed.run.manifest import Manifest
 from recembed.serving.limits import line
-from recembed.serving.memory import give_back
 from recembed.serving.meters import Meters
 
 LONGEST_WAIT = 60.0  # seconds: a run that was refused may have been repaired in place
@@ -37,29 +36,25 @@ class Live:
         self._reloading = Lock()
         self._calls: SimpleQueue[bool] = SimpleQueue()  # a signal handler may not wait for a lock
         self._failures, self._again = 0, 0.0
-        self._refused: str | None = None
+        self._refused: tuple[Path, str] | None = None
         self.trouble: str | None = None
         self.recommender = self._warmed()
 
     def look(self) -> None:
         """Reload if another run is there; one that was refused is tried again ever more rarely."""
-        folder = self._run.resolve()
-        try:
-            identity = Manifest.read(folder).identity
-        except Exception as error:  # whatever lies there, the old run goes on
-            identity = f"none: {_told(error)}"
-        there = f"{folder} {identity}"  # a whole copy of a refused run is another one
-        if identity == self.recommender.state.identity:
+        there = self._there()
+        if there == self._refused:
+            if time.monotonic() >= self._again:
+                self.reload()
+        elif there[1] == self.recommender.state.identity:
             self._well()
-        elif there != self._refused or time.monotonic() >= self._again:
-            self.reload(there)
+        else:
+            self.reload()
 
-    def reload(self, there: str | None = None) -> bool:
-        """Load the run again, also an unchanged one (newer events); whether it answers now.
-
-        there: what `look` found, so that a refused run is known again.
-        """
+    def reload(self) -> bool:
+        """Load the run again, also an unchanged one (newer events); whether it answers now."""
         with self._reloading:
+            there = self._there()
             try:
                 self.recommender = self._warmed()
             except Exception as error:  # a bug in reading a broken run must not end the watch
@@ -67,7 +62,6 @@ class Live:
                 return False
             self.meters.reloads.labels("ok").inc()
             self._well()
-            give_back()
             log.info("serving run %s", self.recommender.state.identity[:12])
             return True
 
@@ -97,6 +91,14 @@ class Live:
                 if going:
                     self.reload()
 
+    def _there(self) -> tuple[Path, str]:
+        """What is to be served: a whole copy of a refused run is another one."""
+        folder = self._run.resolve()
+        try:
+            return folder, Manifest.read(folder).identity
+        except Exception as error:  # whatever lies there, the old run goes on
+            return folder, f"none: {_told(error)}"
+
     def _warmed(self) -> Recommender:
         """A recommender that has answered once: what is made on first use is made."""
         made = self._load()
@@ -117,7 +119,7 @@ class Live:
         self._refused, self._failures, self.trouble = None, 0, None
         self.meters.degraded.set(0)
 
-    def _fails(self, there: str | None, why: str) -> None:
+    def _fails(self, there: tuple[Path, str], why: str) -> None:
         if why != self.trouble:
             log.warning("the old run stays, the new one is refused: %s", why)
         self._refused, self.trouble = there, why

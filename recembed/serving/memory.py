@@ -13,12 +13,9 @@ def keep_apart() -> None:
     """Have glibc give each large array pages of its own, which go when the array goes.
 
     Left alone it raises this limit with what is freed, so that the tables of later runs lie in the
-    heap between small things, and holes stay behind.
+    heap between small things, and holes stay behind. Arrow's own pool keeps what was freed; it asks
+    glibc instead.
     """
+    pa.set_memory_pool(pa.system_memory_pool())
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
-
-
-def give_back() -> None:
-    """What Arrow keeps of the tables of a replaced run."""
-    pa.default_memory_pool().release_unused()

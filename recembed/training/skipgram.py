@@ -123,7 +123,10 @@ def train(  # noqa: PLR0913 - the engine's one door
         _check_sane(state, setting, store)
 
     work = Work(state, len(edges) - 1, setting.epochs, check, store)
-    with progress.task("skip-gram", total, "tokens") as task, ThreadPoolExecutor(threads) as pool:
+    with (
+        progress.task(setting.architecture, total, "tokens") as task,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         task.resume(state.epoch * tokens + int(firsts[state.chunk]))
 
         def advance(chunk: int, note: str) -> None:

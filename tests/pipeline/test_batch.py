@@ -262,9 +262,10 @@ def test_two_processes_do_not_answer_into_one_file(made, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"all_users": True}, "into a file"),
-        ({"user": "u000", "out": "x"}, "into a file"),
-        ({"user": "u000", "shard": "1/2"}, "into a file"),
+        ({"all_users": True}, "into a Parquet file: name it"),
+        ({"user": "u000", "out": "x"}, "for all users"),
+        ({"user": "u000", "shard": "1/2"}, "for all users"),
+        ({"all_users": True, "out": "x.csv"}, "name it so, not .*x.csv"),
         ({"all_users": True, "user": "u000", "out": "x"}, "ask for all users"),
         ({"all_users": True, "basket": "001", "out": "x"}, "ask for all users"),
         ({}, "ask for all users"),

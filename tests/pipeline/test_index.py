@@ -38,7 +38,7 @@ def test_auto_leaves_few_items_to_exact_search_and_removes_an_older_index(copied
     run = copied("als")
     call("index", run, "--kind", "ivf", "--quiet")
     said = call("index", run)
-    assert said.out == "null\n"
+    assert said.out == '{"kind": "exact"}\n'
     assert Run.open(run).facts["index"] is None
     assert not Run.open(run).has("index")
 

@@ -67,7 +67,7 @@ def test_what_was_removed_still_explains_what_it_carries(copied):
 def test_a_new_item_is_found_with_its_title_among_those_of_its_colour(grown, name):
     run = grown(name)
     rows = [("new", "New thing", "colour 2"), ("odd", "Odd thing", "no colour of theirs")]
-    assert recembed.update(run, items=things(*rows)) == Updated(added=2, placed=1)
+    assert recembed.update(run, items=things(*rows)) == Updated(2, 1, unplaced=("odd",))
     recommender = Recommender.load(run)
     first = next(iter(recommender.recommend("u002", 1, allow=["new", "odd"])))
     assert (first.item, first.title) == ("new", "New thing")
@@ -180,7 +180,7 @@ def test_the_command_reads_ids_as_the_run_has_them(grown, call, tmp_path):
     run, table = grown("item2vec"), tmp_path / "new.csv"
     table.write_text("item_id,colour,weight\n062,colour 0,3\n1000,colour 1,4\n")
     done = call("update", run, "--items", table, "--remove", "007").answers
-    assert done == [{"added": 2, "placed": 2, "removed": 1, "back": 0}]
+    assert done == [{"added": 2, "placed": 2, "removed": 1, "back": 0, "unplaced": []}]
     found = listed(Recommender.load(run), "u000", exclude_seen=False)
     assert "1000" in found
     assert "007" not in found

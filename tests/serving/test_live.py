@@ -105,6 +105,22 @@ def test_a_refused_run_is_not_read_again_at_every_look_but_in_the_end(link, made
     assert counted(live, "ok") == 1
 
 
+def test_a_run_that_breaks_where_it_lies_is_told_until_it_is_whole_again(copied):
+    run = copied("item2vec")
+    live = live_of(run)
+    model = next(run.glob("model.*"))
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-9])
+    assert not live.reload()
+    for _ in range(3):
+        live.look()
+    assert live.trouble
+    model.write_bytes(whole)
+    live._again = 0.0
+    live.look()
+    assert live.trouble is None
+
+
 def test_going_back_to_the_run_that_answers_ends_the_trouble(link, made, broken):
     live = live_of(link(made("item2vec")))
     link(broken)
