@@ -105,7 +105,10 @@ class Tuning:
         64, "pairs a step; those of a batch are each other's negatives", low=1
     )
     learning_rate: float = setting(
-        5e-4, "AdamW's step size, falls linearly to 0", low=0, search=log_between(5e-5, 5e-3)
+        5e-4,
+        "AdamW's step size, falls linearly to 0; network=mean wants ten times as much",
+        low=0,
+        search=log_between(5e-5, 1e-2),
     )
     warmup: float = setting(0.1, "share of the steps in which it rises first", low=0, high=1)
     weight_decay: float = setting(0.01, "of matrices, a step: times the step size", low=0, high=1)
