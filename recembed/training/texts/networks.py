@@ -64,7 +64,8 @@ class LSTMBody(nn.Module):
             x = dropped(x, self.dropout)
         seat, order, sizes = _steps(packed)
         steps = PackedSequence(F.embedding(order, x), sizes)
-        found: Tensor = self.lstm(steps)[0].data
+        with torch.autocast(x.device.type, enabled=False):  # few CPUs have one in bfloat16
+            found: Tensor = self.lstm(steps)[0].data
         return x + F.embedding(seat, found)
 
 

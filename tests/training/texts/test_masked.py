@@ -21,6 +21,7 @@ from recembed.training.texts.masked import Stream, train_masked
 from recembed.training.texts.networks import TextNetwork
 from recembed.training.texts.packed import Packed
 from recembed.training.texts.settings import CNN, LSTM, Masked, Transformer
+from recembed.training.towers import precision
 
 MASK, N_TOKENS, LENGTH, DIM = 1, 22, 12, 16
 PARTS = {
@@ -259,6 +260,15 @@ def test_few_tokens_are_one_sequence(n):
     setting = replace(SMALL, epochs=3)
     trained(tokens=grammar(n), setting=setting, progress=progress)
     assert progress.amounts == [min(n, 12)] * 3
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_where_bfloat16_pays_training_is_nearly_the_same(kind, monkeypatch):
+    exact = trained(kind=kind)[0]
+    monkeypatch.setattr(precision, "pays", lambda device: True)
+    rough = trained(kind=kind)[0]
+    one, other = (np.frombuffer(each["table"], np.float32) for each in (exact, rough))
+    assert 0 < np.abs(one - other).mean() < 0.1 * np.abs(one).mean()
 
 
 def test_global_random_state_and_threads_are_left_alone():
