@@ -220,7 +220,7 @@ def test_later_items_are_placed_by_their_text(copied, model):
     later = things(["late 2", "late 3", "odd"], [2, 3, 0])
     nothing = pa.array(["crimson thing", "ivory thing", None]), pa.array([["azure"], None, []])
     later = later.set_column(1, "title", nothing[0]).set_column(2, "shelves", nothing[1])
-    assert recembed.update(run, items=later) == Updated(added=3, placed=2)
+    assert recembed.update(run, items=later) == Updated(3, 2, unplaced=("odd",))
     after = listed(run, "u002")
     assert [item for item in after if not item.startswith(("late", "odd"))] == before
     assert {"late 2", "late 3"} <= {*after}
