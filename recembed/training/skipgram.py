@@ -112,12 +112,9 @@ def train(  # noqa: PLR0913 - the engine's one door
         store.load(state)
     work = _Work(corpus, setting, state, seed, store)
     run = _kernel(corpus, counts, setting, state, bags)
-    total = setting.epochs * len(corpus.values)
+    total, name = setting.epochs * len(corpus.values), setting.architecture
     done = state.epoch * len(corpus.values) + int(corpus.offsets[work.edges[state.chunk]])
-    with (
-        progress.task(setting.architecture, total, "tokens") as task,
-        ThreadPoolExecutor(threads) as pool,
-    ):
+    with progress.task(name, total, "tokens") as task, ThreadPoolExecutor(threads) as pool:
         task.resume(done)
         while state.epoch < setting.epochs:
             before = state.epoch
