@@ -84,7 +84,7 @@ def test_progress_is_plain_lines_where_stderr_is_no_terminal(shop, call, tmp_pat
     said = call("train", shop.log, "--test", "last:1", "--out", tmp_path / "run", *QUICK)
     assert said.out == ""
     first, last, held = said.err.splitlines()
-    assert first.startswith("skip-gram: done, ")
+    assert first.startswith("cbow: done, ")
     assert last.startswith("item2vec trained in ")
     assert held == "held out by last:1: 120 events"
     assert "\r" not in said.err
@@ -140,7 +140,7 @@ def test_a_terminal_gets_a_bar(shop, call, tmp_path):
     text = b"".join(shown).decode()
     assert not end.value.code
     assert "\r" in text
-    assert "skip-gram: 100%|" in text
+    assert "cbow: 100%|" in text
     assert "loss" in text
     assert "item2vec trained in" in text
 

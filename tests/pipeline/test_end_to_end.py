@@ -181,7 +181,7 @@ def test_indexing_again_replaces_the_index_and_exact_removes_it(copied, call, re
     facts = Run.open(folder).facts["index"]
     assert (facts["kind"], facts["meta"]["size"], facts["meta"]["seed"]) == ("hnsw", 7, 3)
     assert len([*folder.glob("*.ann")]) == 1
-    assert call("index", folder, "--kind", "exact", "--quiet").out == "null\n"
+    assert call("index", folder, "--kind", "exact", "--quiet").out == '{"kind": "exact"}\n'
     assert [*folder.glob("*.ann")] == []
     assert call("recommend", folder, "--user", "u001").answers[0]["reason"] == "model"
     assert "has no Annoy index" in refused(
