@@ -61,7 +61,7 @@ CHOSEN: dict[str, tuple[str, dict[str, Any]]] = {
         {"negatives": 256, "epochs": 80, "recency.decay": 0.8, "blend": 0.5},
     ),
     "als": ("als", {"dim": 256, "alpha": 30.0, "recency.decay": 0.4}),
-    "tower": ("two-tower", two_tower_cold.CHOSEN),
+    "tower": ("two-tower", two_tower_cold.CHOSEN | {"features.pretrain": 20}),
 }
 
 
