@@ -269,7 +269,8 @@ def described(owner: Any, prefix: str = "") -> list[str]:
         if choice:
             about = field.metadata.get("about", "")
             lines.append(f"{name} = {value.kind!r} {'|'.join(choice)}: {about}")
-            lines += [line for one in choice.values() for line in _kind(name, one())]
+            for one in choice.values():
+                lines += _kind(name, value if one is type(value) else one())
         elif dataclasses.is_dataclass(value):
             lines += described(value, f"{name}.")
         else:
