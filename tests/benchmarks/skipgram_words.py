@@ -20,6 +20,7 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.vocabulary import Vocabulary
 from recembed.protocols import Machine
 from recembed.settings import flat
+from recembed.text.normal import Normal
 from recembed.text.subwords import Subwords
 from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
@@ -58,9 +59,15 @@ def estimator(name: str) -> WordVectors:
 
 
 def setting(name: str) -> dict[str, Any]:
-    """All that ours depends on."""
-    values = flat(estimator(name)) | {"threads": THREADS}
-    return {key.removeprefix("method."): value for key, value in values.items()}
+    """All that ours depends on, by the names of when it was trained.
+
+    NFC changes no such word of the books: lower case is all that `tokens.normal` does to them.
+    """
+    ours = estimator(name)
+    kept = {key: each for key, each in flat(ours).items() if not key.startswith("tokens.normal.")}
+    values = {key.removeprefix("method."): value for key, value in kept.items()}
+    lowercase = ours.tokens.normal == Normal()
+    return values | {"tokens.lowercase": lowercase, "threads": THREADS}
 
 
 def gensim_setting(name: str) -> dict[str, Any]:
