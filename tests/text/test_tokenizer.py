@@ -14,7 +14,7 @@ from recembed.errors import DataError
 from recembed.text import pieces, tokenizer
 from recembed.text.normal import Normal
 from recembed.text.texts import Texts
-from recembed.text.tokenizer import MASK, UNKNOWN, Subtokens
+from recembed.text.tokenizer import LONG, MASK, UNKNOWN, Subtokens
 
 library = pytest.importorskip("tokenizers")
 
@@ -68,7 +68,7 @@ def test_frequent_words_are_whole_and_the_first_rows_are_kept_apart(kind, traine
 def test_rows_are_those_of_the_library_for_each_whole_text(kind, trained, texts):
     found = trained(kind)
     plain = library.Tokenizer.from_str(found.json.decode())
-    lines = [Normal()(text.replace("\n", " ")) for text in texts]
+    lines = [LONG.sub(r"\g<0> ", Normal()(text.replace("\n", " "))) for text in texts]
     wanted = [one.ids for one in plain.encode_batch(lines)]
     assert [row.tolist() for row in found.rows(texts)] == wanted
     assert [found.rows([text])[0].tolist() for text in texts] == wanted
