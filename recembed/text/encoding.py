@@ -9,8 +9,8 @@ from recembed.arrays import Vectors, blocks_of
 from recembed.errors import DataError, many
 from recembed.text.encoder import Encoder
 from recembed.text.pairs import TextPairs
+from recembed.text.texts import LONGEST
 
-LONGEST = 1 << 20  # characters; of a whole book, its beginning has to do
 MEMORY = 1 << 26  # bytes of texts and vectors that are worked on at once
 
 
