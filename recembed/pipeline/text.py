@@ -81,7 +81,7 @@ def train_text(
     scores, else by mrr@10; the best round is kept. start: the run of an encoder to go on from, with
     its model and setting where `set` does not say otherwise. columns: role -> column, see
     TextColumns. invalid: what bytes do that are no UTF-8. set: hyperparameters by dotted name.
-    checkpoint: a file that keeps the state of training; the same call goes on from there.
+    checkpoint: a file that keeps the state of learning from texts; the same call goes on from it.
 
     Raises: DataError for what is wrong with the texts or the options; RunError for the folder;
     Interrupted or Diverged where training ended before its time, and the run has what it learned.
@@ -91,6 +91,9 @@ def train_text(
     progress = Progress("quiet" if quiet else "auto")
     before = None if start is None else Run.open(start)
     estimator = _estimator(model, before, set or {})
+    if machine.checkpoint is not None and (before is not None or not estimator.resumes):
+        what = estimator.name if before is None else "going on from an encoder"
+        raise DataError(f"{what} keeps no checkpoint: leave it out")
     named = TextColumns.of(columns)
     tuned, left_out = (None, 0) if pairs is None else without_empty(read_pairs(Path(pairs), named))
     judge = None if valid is None else Valid.read(valid, named, machine)

@@ -42,7 +42,7 @@ class Bag:
     """
 
     name: ClassVar[str] = "bag"
-    tunes: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
     meaning: float = setting(0.3, "share of the meaning in a cosine", low=0, high=1)
     words: WordVectors = setting(
         WordVectors(tokens=Tokens(min_count=2), method=Word2Vec(subsample=1e-4)),

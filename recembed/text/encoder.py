@@ -33,10 +33,13 @@ Judge: TypeAlias = Callable[[Encoder], float]  # what an encoder is worth; highe
 
 
 class TextEstimator(Protocol):
-    """A frozen dataclass of hyperparameters. tunes: whether it learns from pairs."""
+    """A frozen dataclass of hyperparameters.
+
+    resumes: whether `machine.checkpoint` is of use where it learns from texts.
+    """
 
     name: ClassVar[str]
-    tunes: ClassVar[bool]
+    resumes: ClassVar[bool]
 
     def fit(
         self,

@@ -39,7 +39,7 @@ class Network:
     """
 
     name: ClassVar[str] = "network"
-    tunes: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
     dim: int = setting(256, "length of a vector, also of a token's", low=1, high=4096)
     network: Part = setting(Transformer(), "what tokens come to in their text")
     tokens: Subtokens = setting(Subtokens(), "how text becomes tokens")

@@ -31,7 +31,7 @@ class SentenceTransformers:
     """
 
     name: ClassVar[str] = "sbert"
-    tunes: ClassVar[bool] = False
+    resumes: ClassVar[bool] = False
     path: str = setting(
         "sentence-transformers/all-MiniLM-L6-v2", "a model's folder, or its name on the hub"
     )

@@ -80,7 +80,7 @@ class TfIdf:
     """
 
     name: ClassVar[str] = "tf-idf"
-    tunes: ClassVar[bool] = False
+    resumes: ClassVar[bool] = False
     terms: Terms = setting(Characters(), "what is counted")
     normal: Normal = setting(Normal(), "how text is written first")
     min_count: int = setting(1, "terms in fewer texts are left out", low=1)

@@ -15,6 +15,7 @@ from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.protocols import THIS_MACHINE, Arrays, Machine, TopK
 from recembed.search.exact import ExactIndex
+from recembed.text.normal import Normal
 from recembed.text.subwords import NGramVectors
 
 SPELT = 50_000  # words, the most frequent, that close spellings are looked for in
@@ -32,13 +33,15 @@ class Neighbour:
 class WordModel:
     """words: the most frequent first. counts: int64 [n_words]; None where a file has none.
 
-    ngrams: what unknown words are put together from; None where words were learned whole.
+    ngrams: what unknown words are put together from; None where words were learned whole. normal:
+    how words are written, those that are asked, too; None where a file does not tell.
     """
 
     words: Embeddings
     counts: NDArray[np.int64] | None = None
     ngrams: NGramVectors | None = None
     machine: Machine = THIS_MACHINE
+    normal: Normal | None = None
 
     @cached_property
     def lowercased(self) -> bool:
@@ -97,6 +100,8 @@ class WordModel:
         return ExactIndex(self.words, self.machine)
 
     def _spelt(self, word: str) -> str:
+        if self.normal is not None:
+            return self.normal(word)
         return word.lower() if self.lowercased else word
 
     def _known(self, words: Sequence[str]) -> Vectors:

@@ -60,7 +60,7 @@ class WordVectors:
             )
             known = trained_rows(text.sentences, text.counts)
         words = Embeddings(text.vocabulary, vectors, known, "cosine")
-        return WordModel(words, text.counts, ngrams, machine)
+        return WordModel(words, text.counts, ngrams, machine, self.tokens.normal)
 
     def restore(
         self,
@@ -71,4 +71,4 @@ class WordVectors:
         """The model whose `arrays()` these are."""
         words = Embeddings(vocabulary, arrays["vectors"], arrays["known"], "cosine")
         ngrams = self.method.restored(arrays, len(vocabulary))
-        return WordModel(words, arrays["counts"], ngrams, machine)
+        return WordModel(words, arrays["counts"], ngrams, machine, self.tokens.normal)

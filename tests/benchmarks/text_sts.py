@@ -9,7 +9,7 @@ the dev part and keeps nothing. TF-IDF and MiniLM are encoded anew.
 
 Bars: sts_tfidf_char >= 71 (characters 3-5 within words, IDF of the train sentences), sts_bag >= 72,
 sts_trained >= 75 (mean of the seeds), sts_trained_minus_bag_low > 0 (the lower end of the paired
-interval over pairs), sts_minilm_off <= 0.3 (from the 82.0 of the MTEB leaderboard).
+interval over pairs), sts_minilm within .3 of 82.0, its place on the MTEB leaderboard.
 """
 
 import argparse
@@ -86,8 +86,8 @@ def measure(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:
     ]
     if not quick:
         minilm = 100 * correlation(_minilm(), test).spearman()
-        figures["sts_minilm"] = minilm
-        bars.append(at_most("sts_minilm_off", abs(minilm - MINILM), 0.3))
+        bars.append(at_least("sts_minilm", minilm, MINILM - 0.3))
+        bars.append(at_most("sts_minilm", minilm, MINILM + 0.3))
     return figures, bars
 
 

@@ -59,6 +59,19 @@ def test_what_was_stored_is_the_model_with_unknown_words_too(corpus):
     np.testing.assert_array_equal(again.counts, model.counts)
 
 
+def test_words_are_asked_as_the_corpus_was_written():
+    held = Texts(held=["Caf\u00e9 noir", "cafe\u0301 blanc", "caf\u00e9 noir"] * 10)
+    values = QUICK | {"tokens.normal.accents": "strip"}
+    estimator = change(WordVectors(), values)
+    model = estimator.fit(held, seed=1, machine=ONE)
+    kept = estimator.restore(model.words.vocabulary, model.arrays())
+    asked = ["CAF\u00c9", "Cafe\u0301", "cafe", "tea"]
+    for each in (model, kept):
+        rows = each.rows(asked).tolist()
+        assert rows[:3] == [rows[2]] * 3
+        assert (rows[2] >= 0, rows[3]) == (True, -1)
+
+
 def test_an_unknown_word_stands_near_those_it_is_spelt_like(corpus, topics):
     model = change(WordVectors(), KINDS["subwords"]).fit(Texts.of(corpus), machine=ONE)
     for word, topic in (("sailing", "sea"), ("bakers", "bread"), ("singers", "music")):
