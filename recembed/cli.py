@@ -64,6 +64,7 @@ def cli() -> None:
 @click.argument("log")
 @click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
 @click.option("--model", default=None, help="See `recembed models` [item2vec, or the settings'].")
+@click.option("--preset", default=None, help="A model and its setting for a kind of log, or auto.")
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter; see `recembed models`.")
 @click.option(
     "--settings", type=click.Path(), default=None, help="The best.json of `recembed tune`."
@@ -226,8 +227,9 @@ def export(**options: Any) -> None:
 @cli.command()
 @click.argument("name", required=False)
 def models(name: str | None) -> None:
-    """List the models, or the hyperparameters of one."""
+    """List the models and presets, or what one of them sets."""
     from recembed.models import registry
+    from recembed.models.presets import PRESETS
     from recembed.settings import described
     from recembed.text import registry as texts
     from recembed.text.word_vectors import WordVectors
@@ -240,8 +242,10 @@ def models(name: str | None) -> None:
     if name is None:
         for each in (*registry.names(), *texts.names(), WordVectors.name):
             click.echo(f"{each:12} {(type(of(each)).__doc__ or '').splitlines()[0]}")
+        for each, known in PRESETS.items():
+            click.echo(f"preset {each:12} {known.model} for {known.about}")
         return
-    for line in described(of(name)):
+    for line in PRESETS[name].described() if name in PRESETS else described(of(name)):
         click.echo(line)
 
 

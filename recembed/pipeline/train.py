@@ -15,6 +15,7 @@ from recembed.data.read import read_log
 from recembed.data.split import LATER, TEST, VALID, Split, split
 from recembed.errors import DataError
 from recembed.models import registry
+from recembed.models.presets import AUTO, preset_of, suited
 from recembed.pipeline.fit import Watch, fit_into
 from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
@@ -33,6 +34,7 @@ def train(
     out: str | Path,
     *,
     model: str | None = None,
+    preset: str | None = None,
     set: Mapping[str, Any] | None = None,
     settings: str | Path | None = None,
     test: str | None = "auto",
@@ -58,11 +60,12 @@ def train(
     """Read LOG, hold a part out, train on the rest, and write the run folder OUT.
 
     log: a file, a folder of Parquet, a frame, a table, "dataset:NAME", or a Log that was read
-    (then the options that read one do nothing). model: item2vec unless named. set: hyperparameters
-    by dotted name. settings: the file that `tune` wrote, whose model and setting these are where
-    `set` does not say otherwise. test, valid: rules of data.rules, None holds nothing out. The
-    model trains on all but the test part; tune: leave the valid part out too, to be evaluated on
-    it; early_stop: leave it out and ask its cases while training, whose best round is kept
+    (then the options that read one do nothing). model: item2vec unless named. preset: a model and
+    its setting by the kind of log that they are for; auto: for a log like this one. settings: the
+    file that `tune` wrote, whose model and setting these are. set: hyperparameters by dotted name,
+    over those of a preset or of settings. test, valid: rules of data.rules, None holds nothing out.
+    The model trains on all but the test part; tune: leave the valid part out too, to be evaluated
+    on it; early_stop: leave it out and ask its cases while training, whose best round is kept
     (ndcg@10); refit: train on the whole log, for serving. seen: whether items of a history may be
     recommended again; auto: if at least 5 % of the log's events repeat an earlier one. split_seed:
     of what is held out by chance, apart from `seed`, so that models trained with several seeds
@@ -76,10 +79,12 @@ def train(
     check_seed(split_seed)
     progress = Progress("quiet" if quiet else "auto")
     tuned = None if settings is None else Tuned.read(settings)
-    estimator = _estimator(model, set or {}, tuned)  # a typo should not cost the reading of a log
+    if preset is not None and (model is not None or tuned is not None):
+        raise DataError("a preset names the model and its setting: leave model and settings out")
+    estimator, why = None, "asked for"
+    if preset != AUTO:  # a typo should not cost the reading of a log
+        estimator = _estimator(model, preset, set or {}, tuned)
     machine = machine_of(threads, device, checkpoint)
-    if machine.checkpoint is not None and not estimator.resumes:
-        raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     _check_parts(test, valid, refit=refit, tune=tune, early_stop=early_stop)
     how: dict[str, Any] = {
         "columns": dict(columns or {}),
@@ -88,6 +93,12 @@ def train(
         "repeats": repeats,
     }
     data = read(log, items=items, users=users, **how)
+    if estimator is None:
+        preset, why = suited(data.interactions)
+        progress.say(f"preset {preset}: {why}")
+        estimator = _estimator(None, preset, set or {}, None)
+    if machine.checkpoint is not None and not estimator.resumes:
+        raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     parts = (
         None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
     )
@@ -97,6 +108,7 @@ def train(
         "repeats": may_repeat(data.interactions, seen),
         "read": {**how, "items": items is not None, "users": users is not None},
         **({} if tuned is None else _searched(tuned)),
+        **({} if preset is None else {"preset": {"name": preset, "why": why}}),
     }
     part = np.zeros(len(data.interactions), np.uint8) if parts is None else parts.part
     # the parts below it are trained on
@@ -143,7 +155,12 @@ def read(
     )
 
 
-def _estimator(model: str | None, set: Mapping[str, Any], tuned: Tuned | None) -> Estimator:
+def _estimator(
+    model: str | None, preset: str | None, set: Mapping[str, Any], tuned: Tuned | None
+) -> Estimator:
+    if preset is not None:
+        known = preset_of(preset)
+        return change(registry.estimator(known.model, known.values), set)
     if tuned is None:
         return registry.estimator(model or MODEL, set)
     if model not in (None, tuned.model):

@@ -1,0 +1,68 @@
+"""One good setting for each kind of log, and which kind a log is."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recembed.data.interactions import Interactions
+from recembed.errors import DataError
+
+AUTO = "auto"  # the preset that suits the log
+LONG = 50  # events of a mean user from which on histories tell enough by themselves
+SEVERAL = 2  # events of a mean group from which on it is more than an event of its own
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model and its hyperparameters by dotted name, as `--model` and `--set` take them."""
+
+    about: str
+    model: str
+    values: Mapping[str, Any]
+
+    def described(self) -> list[str]:
+        """As people read it, a hyperparameter a line."""
+        values = (f"{name} = {value!r}" for name, value in self.values.items())
+        return [f"{self.model} for {self.about}", *values]
+
+
+# Each the best on the valid part of a public log of its kind; `bin/bench accuracy` has the figures.
+PRESETS: dict[str, Preset] = {
+    "dense": Preset(
+        f"events in order, {LONG} or more a user",
+        "two-tower",
+        {"reach": 200, "tower.dropout": 0.2, "batch_size": 32, "learning_rate": 0.001},
+    ),
+    "sparse": Preset(
+        f"events in order, fewer than {LONG} a user",
+        "two-tower",
+        {"tower.dropout": 0.5, "epochs": 40},
+    ),
+    "unordered": Preset("events without order", "two-tower", {"tower": "mean"}),
+    "baskets": Preset(
+        "several events a basket or session", "two-tower", {"unit": "group", "tower": "mean"}
+    ),
+}
+
+
+def preset_of(name: str) -> Preset:
+    """The preset of this name. Raises: DataError for an unknown one, with the nearest ones."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, 2) or [*PRESETS, AUTO]
+        raise DataError(f"no preset {name!r}; there is {', '.join(near)}")
+    return PRESETS[name]
+
+
+def suited(events: Interactions) -> tuple[str, str]:
+    """The name of the preset for events like these, and why, in words."""
+    if events.group is not None and len(events):
+        mean = len(events) / len(np.unique(events.group))
+        if mean >= SEVERAL:
+            return "baskets", f"{mean:.1f} events a group"
+    if events.order is None:
+        return "unordered", "the log has neither times nor positions"
+    mean = len(events) / max(int(np.count_nonzero(events.events.sizes)), 1)
+    return ("dense" if mean >= LONG else "sparse"), f"{mean:.1f} events a user, in order"

@@ -1,0 +1,34 @@
+"""Training with a preset: that of the log's kind, or the one that is named."""
+
+from recembed.models.presets import PRESETS
+from recembed.run.folder import Run
+
+QUICK = ("--threads", "1", "--test", "last:1", "--set", "epochs=1", "--set", "dim=8")
+
+
+def test_auto_takes_the_preset_of_the_log_and_says_why(shop, call, tmp_path):
+    said = call("train", shop.log, "--out", tmp_path / "run", "--preset", "auto", *QUICK).err
+    facts = Run.open(tmp_path / "run").facts
+    name, why = facts["preset"]["name"], facts["preset"]["why"]
+    assert f"preset {name}: {why}" in said
+    assert "events a user, in order" in why
+    assert facts["model"] == PRESETS[name].model
+    assert (facts["setting"]["dim"], facts["setting"]["epochs"]) == (8, 1)
+
+
+def test_a_preset_that_is_named_is_taken(shop, call, tmp_path):
+    out = ("--out", tmp_path / "run", "--quiet", "--preset", "unordered")
+    call("train", shop.log, *out, *QUICK)
+    facts = Run.open(tmp_path / "run").facts
+    assert facts["preset"] == {"name": "unordered", "why": "asked for"}
+    assert facts["setting"]["tower"]["kind"] == "mean"
+
+
+def test_a_preset_goes_with_no_model_and_no_settings(shop, refused, tmp_path):
+    def says(message, *arguments):
+        assert message in refused("train", shop.log, "--out", tmp_path / "run", *arguments)
+
+    says("leave model and settings out", "--preset", "auto", "--model", "als")
+    says("no preset 'spars'; there is sparse", "--preset", "spars")
+    says("no hyperparameter 'factors'", "--preset", "auto", "--set", "factors=3", "--quiet")
+    assert not (tmp_path / "run").exists()
