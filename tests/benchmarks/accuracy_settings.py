@@ -1,0 +1,107 @@
+"""The rows of `bin/bench accuracy`: which models are trained on which data, with which settings.
+
+Rows on the data of other benchmarks that those trained already are in accuracy_borrowed.py.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.evaluation_baselines_settings import SETTINGS as BASELINES
+from benchmarks.skipgram_items import SETTINGS as ITEM2VEC
+from recembed.models import presets
+from recembed.models.registry import estimator
+from recembed.pipeline.demo import SETTINGS as DEMO
+from recembed.settings import flat
+
+SEEDS = (0, 1, 2)
+RANDOM = ("als", "ials", "bpr", "item2vec", "lightgcn", "two-tower")  # others know no chance
+TOWER = "tower"  # the label of the rows that the bars are of
+# What a row may set beside its preset: columns of its log, which no preset can know.
+COLUMNS = tuple(f"features.{name}" for name in ("categories", "text", "numbers", "vectors"))
+COLUMNS += ("features.uncovered",)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model with a setting on one data set; label: what tables and files call it.
+
+    preset: whose model and values these are, with nothing beside them but columns of the log.
+    """
+
+    data: str
+    label: str
+    model: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One where nothing is drawn by chance."""
+        return SEEDS if self.model in RANDOM else SEEDS[:1]
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Every hyperparameter, those left as they are too."""
+        return flat(estimator(self.model, self.values))
+
+
+def preset_of(name: str) -> tuple[str, dict[str, Any]]:
+    """The model of a preset of the product, and its values."""
+    found = presets.preset_of(name)
+    return found.model, dict(found.values)
+
+
+def is_preset(name: str, setting: Mapping[str, Any]) -> bool:
+    """Whether a setting, as JSON has it, is the preset's but for columns of the log.
+
+    What a later commit can set besides says nothing against a setting kept before.
+    """
+    own: dict[str, Any] = json.loads(json.dumps(flat(estimator(*preset_of(name)))))
+    return all(own.get(key) == value for key, value in setting.items() if key not in COLUMNS)
+
+
+def _tower(data: str, preset: str, columns: Mapping[str, Any] | None = None) -> Row:
+    model, values = preset_of(preset)
+    return Row(data, TOWER, model, values | dict(columns or {}), preset)
+
+
+# Chosen on the valid part of each.
+CDS: dict[str, dict[str, Any]] = {
+    "popularity": {},
+    "item-knn": {"neighbours": 400},
+    "ease": {"regularization": 200.0},
+    "als": {"dim": 256, "alpha": 10.0},
+    "ials": {"dim": 256},
+    "bpr": {"dim": 128},
+    "item2vec": {"window": None, "recency.decay": 1.0},
+    "lightgcn": {},
+}
+PRODUCTS = {  # what is known of the products that baskets hold; two of them are in no table
+    "features.categories": ("product_category",),
+    "features.uncovered": "id-only",
+}
+BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
+ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
+ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": {}}
+
+
+def rows() -> Iterator[Row]:
+    """All there are."""
+    yield _tower("ml1m", "dense")
+    yield _tower("beauty", "sparse")
+    yield _tower("ml100k", "dense")
+    yield _tower("cds", "unordered")
+    yield _tower("baskets", "baskets", PRODUCTS)
+    yield _tower("time-ml100k", "dense")
+    yield _tower("time-journey", "baskets", PRODUCTS)
+    for data in ("ml1m", "beauty", "ml100k"):
+        yield Row(data, "lightgcn", "lightgcn")
+    for model, values in CDS.items():
+        yield Row("cds", model, model, values)
+    for model, values in ML100K.items():
+        yield Row("time-ml100k", model, model, values)
+    for data in ("baskets", "time-journey"):
+        for model in BASKETS:
+            yield Row(data, model, model, DEMO[model])
