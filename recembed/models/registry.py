@@ -16,6 +16,7 @@ PLACES = {
     "als": "recembed.models.als:ALS",
     "ials": "recembed.models.ials:IALS",
     "bpr": "recembed.models.bpr:BPR",
+    "lightgcn": "recembed.models.lightgcn:LightGCN",
     "ease": "recembed.models.ease:EASE",
     "item2vec": "recembed.models.item2vec:Item2Vec",
     "two-tower": "recembed.models.two_tower:TwoTower",

@@ -36,6 +36,7 @@ SMALL = {
     "als": {"dim": 16, "iterations": 5},
     "ials": {"dim": 16, "iterations": 5},
     "bpr": {"dim": 16, "iterations": 60, "learning_rate": 0.05},
+    "lightgcn": {"dim": 16, "epochs": 10, "batch_size": 256, "learning_rate": 0.02},
     "ease": {"regularization": 20.0},
     "item-knn": {"neighbours": 20},
 }
@@ -51,6 +52,8 @@ VARIANTS = {
     "als of groups": ("als", {"unit": "group", "recency.last": 6}),
     "ials of groups": ("ials", {"unit": "group", "nu": 0.5}),
     "bpr of groups": ("bpr", {"unit": "group", "recency.decay": 0.9}),
+    "lightgcn of groups": ("lightgcn", {"unit": "group", "recency.decay": 0.9}),
+    "lightgcn, bpr": ("lightgcn", {"loss": "bpr", "epochs": 40}),
     "ease of groups": ("ease", {"unit": "group", "recency.decay": 0.9}),
     "item-knn of groups": ("item-knn", {"unit": "group", "recency.past": 0.5}),
     "repeat, newest habits first": ("repeat", {"recency.decay": 0.8}),

@@ -9,6 +9,7 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.models.registry import estimator, restore
 from recembed.models.stored import has_vectors
+from recembed.models.units import unit_matrix
 from recembed.run.folder import Run, writing
 from recembed.settings import as_dict
 
@@ -168,6 +169,7 @@ def test_progress_ends_at_its_total(again, planted):
         "als": lambda: f"{setting.iterations} rounds",
         "ials": lambda: f"{setting.iterations} rounds",
         "bpr": lambda: f"{setting.iterations} rounds",
+        "lightgcn": lambda: f"{setting.epochs * unit_matrix(events, unit).nnz:,} pairs",
         "ease": lambda: f"{events.n_items - len(planted.untrained)} items",
         "item-knn": lambda: f"{events.n_items} items",
     }

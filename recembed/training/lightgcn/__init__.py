@@ -1,0 +1,1 @@
+"""LightGCN: vectors of users and items, spread over the graph of who took what."""
