@@ -31,8 +31,9 @@ class Batch:
 class Examples:
     """Blocks of events, each with the events before it: [n] starts, sizes and first of the user.
 
-    A block is one event, or one group. Of a group a random part joins the history and the rest
-    is the target, so that a basket is learned from its own items too.
+    A block is one event, or one group, or all of a user whose events have no order. Of a group or a
+    user a random part joins the history and the rest is the target, so that a basket is learned
+    from its own items too; the part is no longer than `reach`.
     every: a block is a user's newest event, and each event before it has the next one for a target.
     """
 
@@ -60,6 +61,10 @@ class Examples:
             long = np.flatnonzero(np.diff(offsets) > 1)
             ones = np.ones(len(long), np.int64)
             return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long])
+        if unit == "user" and events.order is None:
+            long = np.flatnonzero(np.diff(offsets) > 1)
+            starts = offsets[:-1][long]
+            return cls(events, unit, reach, False, starts, np.diff(offsets)[long], starts)
         if unit == "user":
             starts = np.flatnonzero(np.arange(len(events)) > begin)
             sizes = np.ones(len(starts), np.int64)
@@ -120,7 +125,7 @@ class Examples:
         self, sizes: NDArray[np.int64], has_past: Mask, random: np.random.Generator
     ) -> Mask:
         """Which events of each block are targets: at least one, and a history is never empty."""
-        if self.unit == "user" or self.every:
+        if self.every or (self.unit == "user" and self.events.order is not None):
             return np.ones(len(sizes), bool)
         owner = np.repeat(np.arange(len(sizes)), sizes)
         draw = random.random(len(owner))
@@ -128,7 +133,7 @@ class Examples:
         rank = np.empty(len(owner), np.int64)
         rank[order] = np.arange(len(owner)) - offsets_of(sizes)[owner[order]]
         given = (random.random(len(sizes)) * sizes).astype(np.int64)  # 0..size-1 join the history
-        given = np.where(has_past, given, np.maximum(given, 1))
+        given = np.where(has_past, given, np.maximum(given, 1)).clip(max=self.reach)
         return rank >= given[owner]
 
 

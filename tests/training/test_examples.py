@@ -17,11 +17,15 @@ from recembed.training.examples import Examples
 RANDOM = np.random.default_rng
 
 
-def events_of(rows, groups=None, n_items=None):
+def events_of(rows, groups=None, n_items=None, order="position"):
     flat = None if groups is None else np.array([g for mine in groups for g in mine], np.int64)
     n = n_items or 1 + max([0, *(value for mine in rows for value in mine)])
     return Interactions(
-        Vocabulary.numbered(len(rows)), Vocabulary.numbered(n), Sequences.of(rows), group=flat
+        Vocabulary.numbered(len(rows)),
+        Vocabulary.numbered(n),
+        Sequences.of(rows),
+        group=flat,
+        order=order,
     )
 
 
@@ -85,6 +89,20 @@ def test_each_share_of_a_group_is_given_as_often():
         sizes[len(target)] += 1
     assert set(sizes) == {1, 2, 3, 4}
     assert all(400 < count < 600 for count in sizes.values())
+
+
+@pytest.mark.parametrize("reach", [1, 2, 9])
+def test_a_user_without_order_gives_any_part_for_the_rest(reach):
+    examples = Examples.of(events_of([[0, 1, 2], [3], [], [4, 5]], order=None), "user", reach)
+    assert examples.starts.tolist() == [0, 4]  # one item alone tells nothing
+    random, seen = RANDOM(0), set()
+    for _ in range(300):
+        (first, wanted), other = pairs(examples.batch(np.arange(2), random))
+        assert sorted(first + wanted) == [0, 1, 2]
+        assert sorted([*other[0], *other[1]]) == [4, 5]
+        seen.add(tuple(first))
+    ones = {(0,), (1,), (2,)}
+    assert seen == (ones if reach == 1 else ones | {(0, 1), (0, 2), (1, 2)})
 
 
 def test_groups_that_interleave_are_laid_out_in_order_of_their_first_event():

@@ -89,9 +89,8 @@ class World:
     def events(self):
         random = np.random.default_rng(self.data_seed)
         rows = [random.integers(0, ITEMS, 2 + user % 5).tolist() for user in range(USERS)]
-        return Interactions(
-            Vocabulary.numbered(USERS), Vocabulary.numbered(ITEMS), Sequences.of(rows)
-        )
+        users, items = Vocabulary.numbered(USERS), Vocabulary.numbered(ITEMS)
+        return Interactions(users, items, Sequences.of(rows), order="position")
 
     def data(self, events):
         if self.kind != "content and users":
