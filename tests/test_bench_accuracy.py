@@ -84,7 +84,7 @@ def test_settings_are_chosen_without_the_test_part_and_tested_on_all_that_is_for
 def test_evidence_tells_again_where_everything_stood_and_whose_it_is(part, data):
     evidence, settings = part("evidence"), part("settings")
     row = settings.Row("pairs", "knn", "item-knn", {"neighbours": 5})
-    evidence.make(row, 0, HERE)
+    part("make").make(row, 0, HERE)
     (made,) = evidence.read(row)
     asked = part("data").Asked.of(data, "test", HERE)
     model, _ = evidence.fit(row, 0, asked)

@@ -3,6 +3,7 @@
     export PYTHONPATH=tests
     .venv/bin/python -m benchmarks.accuracy_make make ['cds-*' ...] [--threads 2]
     .venv/bin/python -m benchmarks.accuracy_make valid DATA MODEL [NAME=VALUE ...]
+    .venv/bin/python -m benchmarks.accuracy_make weights DATA
     .venv/bin/python -m benchmarks.accuracy_make table [DATA ...]
     .venv/bin/python -m benchmarks.accuracy_make plot
 
@@ -25,7 +26,7 @@ from scipy.stats import kendalltau
 from benchmarks.accuracy_borrowed import borrowed
 from benchmarks.accuracy_data import DATA
 from benchmarks.accuracy_evidence import Outcome, read
-from benchmarks.accuracy_settings import TOWER, is_preset, rows
+from benchmarks.accuracy_settings import ENSEMBLE, TOWER, is_preset, rows
 from benchmarks.harness import Bar, BenchError, at_least
 from recembed.metrics.intervals import Interval, Resamples
 
@@ -119,7 +120,7 @@ def minus(table: Mapping[str, Outcome], rival: str, metric: str) -> Interval:
 
 def minus_best(table: Mapping[str, Outcome]) -> tuple[str, Interval]:
     """The rival with the highest nDCG@20, and how far the tower is ahead of it."""
-    rivals = [label for label in table if not label.startswith(TOWER)]
+    rivals = [label for label in table if not label.startswith((TOWER, ENSEMBLE))]
     best = max(rivals, key=lambda label: float(table[label].values["ndcg20"].mean()))
     return best, minus(table, best, "ndcg20")
 

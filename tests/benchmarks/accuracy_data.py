@@ -84,6 +84,7 @@ class Asked:
     """What may be trained on, what is asked of a part, and what people whom nobody knows get."""
 
     data: Data
+    on: Part
     machine: Machine
     log: Log
     cases: Cases
@@ -93,7 +94,7 @@ class Asked:
     def of(cls, data: Data, on: Part, machine: Machine) -> "Asked":
         """Read and cut."""
         log, asked = data.cut(on)
-        return cls(data, machine, log, asked, Popularity().fit(log))
+        return cls(data, on, machine, log, asked, Popularity().fit(log))
 
     def places(self, model: Fitted | Ranker) -> Places:
         """Where the hidden items stand in a model's lists."""

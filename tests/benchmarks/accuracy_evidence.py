@@ -71,13 +71,6 @@ def machine_of(model: str, here: Machine) -> Machine:
     return Machine(threads=threads, device=here.device)
 
 
-def make(row: Row, seed: int, here: Machine) -> None:
-    """Train, ask and write."""
-    asked = Asked.of(DATA[row.data], "test", here)
-    model, spent = fit(row, seed, asked)
-    write(stem(row, seed), asked, asked.places(model), row, spent)
-
-
 def write(name: str, asked: Asked, places: Places, row: Row, spent: Spent) -> None:
     """Places first, then the JSON that says that they are there."""
     told = {

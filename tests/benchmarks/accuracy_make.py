@@ -3,32 +3,41 @@
     export PYTHONPATH=tests
     .venv/bin/python -m benchmarks.accuracy_make make ['cds-*' ...] [--threads 2] [--device cuda]
     .venv/bin/python -m benchmarks.accuracy_make valid DATA MODEL [NAME=VALUE ...] [--seed 0]
+    .venv/bin/python -m benchmarks.accuracy_make weights DATA
     .venv/bin/python -m benchmarks.accuracy_make table [DATA ...]
     .venv/bin/python -m benchmarks.accuracy_make plot
 
 `make` takes patterns of DATA-LABEL-SEED and writes each seed when it is finished. MODEL of `valid`
 is a row's label, whose setting is changed, or a model with its defaults; a training in rounds tells
-its course. `table` has the rows whose evidence is there, as Markdown. `plot` draws nDCG@10 by
-seconds of training into accuracy.svg.
+its course. `weights` tells those of an ensemble on the valid part. `table` has the rows whose
+evidence is there, as Markdown. `plot` draws nDCG@10 by seconds of training into accuracy.svg.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Any
 
 from benchmarks.accuracy import outcomes, resamples
 from benchmarks.accuracy_data import DATA, Asked
-from benchmarks.accuracy_evidence import fit, lacking, make, stem
+from benchmarks.accuracy_ensemble import choose, kept, together
+from benchmarks.accuracy_evidence import fit, lacking, stem, write
 from benchmarks.accuracy_plot import plot
-from benchmarks.accuracy_settings import Row, rows
+from benchmarks.accuracy_settings import ENSEMBLE, WEIGHTS, Row, rows
 from benchmarks.harness import say
 from recembed.metrics.places import Places
 from recembed.protocols import Fitted, Machine
 from recembed.training.rounds import Watched
+
+
+def make(row: Row, seed: int, here: Machine) -> None:
+    """Train, ask and write."""
+    asked = Asked.of(DATA[row.data], "test", here)
+    model, spent = (together if row.model == ENSEMBLE else kept)(row, seed, asked)
+    write(stem(row, seed), asked, asked.places(model), row, spent)
 
 
 @dataclass
@@ -101,8 +110,18 @@ def table(data: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def weights(data: str, here: Machine) -> str:
+    """The best weights of an ensemble, best first."""
+    found = sorted(choose(data, Asked.of(DATA[data], "valid", here)), reverse=True)
+    lines = [
+        f"ndcg10 {gain:.4f} {dict(zip(WEIGHTS[data], each, strict=True))}" for gain, each in found
+    ]
+    alone = next(line for line, (_, each) in zip(lines, found, strict=True) if not any(each[1:]))
+    return "\n".join([*lines[:5], f"alone: {alone}"]) + "\n"
+
+
 def main(arguments: list[str]) -> None:
-    """`make`, `valid`, `table` or `plot`."""
+    """`make`, `valid`, `weights`, `table` or `plot`."""
     options = _parser().parse_args(arguments)
     if options.verb == "plot":
         say(f"written: {plot()}")
@@ -111,14 +130,21 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write("\n".join(filter(None, map(table, options.data or DATA))))
         return
     here = Machine(threads=options.threads, device=options.device)
-    if options.verb == "valid":
+    if options.verb == "weights":
+        sys.stdout.write(weights(options.data, here))
+    elif options.verb == "valid":
         values = dict(each.split("=", 1) for each in options.values)
         row = changed(options.data, options.model, values)
         sys.stdout.write(valid(row, options.seed, here) + "\n")
-        return
+    else:
+        make_all(options.patterns, here)
+
+
+def make_all(patterns: Iterable[str], here: Machine) -> None:
+    """What lacks evidence and matches a pattern."""
     for row in rows():
         for seed in row.seeds:
-            if not any(fnmatch(stem(row, seed), pattern) for pattern in options.patterns):
+            if not any(fnmatch(stem(row, seed), pattern) for pattern in patterns):
                 continue
             wrong = lacking(row, seed)
             if wrong:
@@ -139,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     asker.add_argument("model")
     asker.add_argument("values", nargs="*", metavar="NAME=VALUE")
     asker.add_argument("--seed", type=int, default=0)
+    weigher = verbs.add_parser("weights", parents=[where], help="of an ensemble")
+    weigher.add_argument("data", choices=WEIGHTS)
     shower = verbs.add_parser("table", help="the rows whose evidence is there")
     shower.add_argument("data", nargs="*", metavar="DATA")
     verbs.add_parser("plot", help="accuracy by seconds of training")

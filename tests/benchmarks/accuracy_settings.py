@@ -16,7 +16,8 @@ from recembed.pipeline.demo import SETTINGS as DEMO
 from recembed.settings import flat
 
 SEEDS = (0, 1, 2)
-RANDOM = ("als", "ials", "bpr", "item2vec", "lightgcn", "two-tower")  # others know no chance
+ENSEMBLE = "ensemble"  # what stands where other rows have a model; its values are weights
+RANDOM = ("als", "ials", "bpr", "item2vec", "lightgcn", "two-tower", ENSEMBLE)  # by chance
 TOWER = "tower"  # the label of the rows that the bars are of
 # What a row may set beside its preset: columns of its log, which no preset can know.
 COLUMNS = tuple(f"features.{name}" for name in ("categories", "text", "numbers", "vectors"))
@@ -44,7 +45,14 @@ class Row:
     @property
     def setting(self) -> dict[str, Any]:
         """Every hyperparameter, those left as they are too."""
-        return flat(estimator(self.model, self.values))
+        if self.model != ENSEMBLE:
+            return flat(estimator(self.model, self.values))
+        theirs = {
+            f"{row.label}.{key}": each
+            for row in members(self.data)
+            for key, each in row.setting.items()
+        }
+        return {f"weight.{name}": each for name, each in self.values.items()} | theirs
 
 
 def preset_of(name: str) -> tuple[str, dict[str, Any]]:
@@ -86,6 +94,17 @@ BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
 ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
 ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": {}}
 
+WEIGHTS = {
+    "ml1m": {TOWER: 1.0, "ease": 0.2, "transitions": 0.2},
+    "beauty": {TOWER: 1.0, "ease": 0.2, "transitions": 0.2},
+}
+
+
+def members(data: str) -> tuple[Row, ...]:
+    """The rows that an ensemble is made of, beside the transitions of last items."""
+    tower = next(row for row in rows() if (row.data, row.label) == (data, TOWER))
+    return tower, Row(data, "ease", "ease", BASELINES["ease"][data])
+
 
 def rows() -> Iterator[Row]:
     """All there are."""
@@ -98,6 +117,8 @@ def rows() -> Iterator[Row]:
     yield _tower("time-journey", "baskets", PRODUCTS)
     for data in ("ml1m", "beauty", "ml100k"):
         yield Row(data, "lightgcn", "lightgcn")
+    for data, weights in WEIGHTS.items():
+        yield Row(data, ENSEMBLE, ENSEMBLE, weights)
     for model, values in CDS.items():
         yield Row("cds", model, model, values)
     for model, values in ML100K.items():
