@@ -181,6 +181,18 @@ def test_the_loss_falls(pool):
         assert np.mean(losses[-10:]) < 0.8 * losses[0]
 
 
+def test_a_softmax_draws_no_item_twice_and_all_where_they_are_few(pool):
+    for asked, drawn in ((4, 4), (100, 8)):
+        made = learner(replace(SMALL, loss=Softmax(negatives=asked)), pairs(), pool)
+        seen, gradient = [], made.gradient
+        made.gradient = lambda u, i, n, seen=seen, gradient=gradient: (
+            seen.append(n) or gradient(u, i, n)
+        )
+        made.step(np.arange(5))
+        assert len(seen[0]) == len(np.unique(seen[0])) == drawn
+        assert set(seen[0].tolist()) <= set(range(8))  # the last item has no events
+
+
 def test_threads_share_the_rows_without_changing_a_byte_of_what_spreads():
     matrix, vectors = pairs(40, 30), np.random.default_rng(0).random((70, 4), np.float32)
     found = []

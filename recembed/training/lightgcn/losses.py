@@ -19,18 +19,21 @@ def softmax(
 ) -> Gradients:
     """Cross-entropy of dot products / temperature. negatives [n, dim], left_out [batch, n]."""
     scale = np.float32(1 / temperature)
-    batch = len(queries)
-    right = scale * (queries * positives).sum(axis=1)  # [batch]
-    wrong = scale * (queries @ negatives.T)  # [batch, n]
+    scaled = scale * queries
+    right = (scaled * positives).sum(axis=1)  # [batch]
+    wrong = scaled @ negatives.T  # [batch, n]: large, so all that follows is done in place
     wrong[left_out] = -np.inf
     top = np.maximum(right, wrong.max(axis=1))
-    wrong = np.exp(wrong - top[:, None], out=wrong)
+    wrong -= top[:, None]
+    np.exp(wrong, out=wrong)
     lifted = np.exp(right - top)
-    total = wrong.sum(axis=1) + lifted
+    others = wrong.sum(axis=1)
+    total = others + lifted
     loss = float((np.log(total) + top - right).mean(dtype=np.float64))
-    pull = (scale / batch * (lifted / total - 1))[:, None]  # [batch, 1]
-    wrong *= (scale / batch / total)[:, None]
-    return loss, pull * positives + wrong @ negatives, pull * queries, wrong.T @ queries
+    share = (scale / len(queries) / total)[:, None]  # [batch, 1]
+    pull = -share * others[:, None]
+    pushed = share * (wrong @ negatives)
+    return loss, pull * positives + pushed, pull * queries, wrong.T @ (share * queries)
 
 
 def bpr(queries: Vectors, positives: Vectors, negatives: Vectors, left_out: Mask) -> Gradients:

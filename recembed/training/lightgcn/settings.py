@@ -11,12 +11,17 @@ from recembed.settings import check, log_between, one_of, setting
 class Softmax:
     """Cross-entropy of an item and negatives that all pairs of a batch share, drawn evenly.
 
-    A negative that is the pair's own item is left out.
+    None is drawn twice, so that in a small catalogue it is the whole softmax; a negative that is
+    the pair's own item is left out.
     Source: Wu et al. 2022 (arXiv 2201.02327).
     """
 
     negatives: int = setting(
-        512, "drawn a batch", low=1, high=1 << 20, search=one_of(256, 512, 1024, 2048)
+        2048,
+        "drawn a batch, at most all items",
+        low=1,
+        high=1 << 20,
+        search=one_of(512, 1024, 2048, 4096),
     )
     score: Literal["cosine", "dot"] = setting("cosine", "of a user and an item, here as in serving")
     temperature: float = setting(

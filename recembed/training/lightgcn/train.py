@@ -107,8 +107,11 @@ class Learner:
     def step(self, which: NDArray[np.int64]) -> float:
         """Learn from some pairs; their loss, without the regularization."""
         random, loss = seeds.rng(self.seed, "lightgcn", "step", self.steps), self.setting.loss
-        n = len(which) if isinstance(loss, BPR) else loss.negatives
-        negatives = self.known[random.integers(0, len(self.known), n)]
+        if isinstance(loss, BPR):
+            negatives = random.choice(self.known, len(which))
+        else:
+            n = min(loss.negatives, len(self.known))
+            negatives = random.choice(self.known, n, replace=False, shuffle=False)
         with np.errstate(all="ignore"):  # who calls looks at the loss
             value, gradient = self.gradient(self.units[which], self.items[which], negatives)
         self.steps += 1
