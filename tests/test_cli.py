@@ -17,6 +17,7 @@ import pytest
 import recembed
 from recembed.cli import main
 from recembed.models import registry
+from recembed.models.presets import PRESETS
 from recembed.text import registry as texts
 
 PROGRAM = [sys.executable, "-c", "from recembed.cli import main; main()"]
@@ -59,11 +60,14 @@ def test_help_names_every_command(call):
 
 def test_models_lists_them_and_their_hyperparameters_with_defaults(call, refused):
     named = [*registry.names(), *texts.names(), "word-vectors"]
-    assert [line.split()[0] for line in call("models").out.splitlines()] == named
+    presets = [f"preset {name}" for name in PRESETS]
+    lines = call("models").out.splitlines()
+    assert [line[:19].rstrip() for line in lines[len(named) :]] == presets
+    assert [line.split()[0] for line in lines[: len(named)]] == named
     told = call("models", "item2vec").out
     assert "dim = 128 1..4096: length of a vector" in told
     assert "recency.decay = 0.65 0.0..1.0: " in told
-    for name in named:
+    for name in (*named, *PRESETS):
         assert call("models", name).out
     assert "'item-kn'; there is item-knn" in refused("models", "item-kn")
 
