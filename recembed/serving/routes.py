@@ -143,9 +143,9 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         table = recommender.log.items
         columns = {} if table is None else _plain(table.table.slice(row, 1))
         title = None if table is None else table.titles(np.array([row], np.int32))[0]
-        trained = bool(recommender.ranker.known[row])
-        told = {"item": item, "title": title, "trained": trained, "columns": columns}
-        return json(told)
+        placed = recommender.state.placed(row)
+        told = {"item": item, "title": title, "trained": placed == "events", "placed": placed}
+        return json({**told, "columns": columns})
 
 
 def _found(recommender: Recommender, asked: questions.Search, limits: Limits) -> Recommendations:

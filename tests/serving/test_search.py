@@ -68,6 +68,11 @@ def test_a_search_takes_what_a_list_takes_and_finds_what_python_finds(searched):
     assert [one["item"] for one in only["items"]] == [first]
 
 
+def test_what_is_placed_by_its_text_was_not_trained(searched):
+    items = [searched[0].get(f"/items/{item}").json() for item in ("017", "061")]
+    assert [(one["trained"], one["placed"]) for one in items] == [(True, "events"), (False, "text")]
+
+
 def test_the_document_says_what_a_search_takes(searched):
     paths = searched[0].get("/openapi.json").json()["paths"]["/search"]
     schemas = {each["name"]: each["schema"] for each in paths["get"]["parameters"]}
