@@ -161,8 +161,8 @@ def _check_items(*runs: Run) -> None:
     same = np.array_equal(new.items.rows(old.items.ids), np.arange(old.n_items))
     if same and replace(new, items=old.items).fingerprint() == old.fingerprint():
         raise RunError(
-            f"{more} has {many(new.n_items - old.n_items, 'item')} that {few} lacks: update both "
-            "with the same items to compare them (recembed update)"
+            f"{more} has {many(new.n_items - old.n_items, 'item')} that {few} lacks: update "
+            "or train both with the same items to compare them"
         )
 
 

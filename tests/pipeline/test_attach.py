@@ -367,7 +367,7 @@ def test_two_texts_are_refused(attached, misused):
 def test_runs_of_which_one_was_updated_say_what_to_do(copied, plain):
     run = copied("als")
     recembed.update(run, items=things(["late 1", "late 2"], [1, 2]))
-    says = "copy of als has 2 items that .*popularity lacks: update both"
+    says = "copy of als has 2 items that .*popularity lacks: update or train both"
     with pytest.raises(RunError, match=says):
         recembed.evaluate([run, plain("popularity")], out=run.parent / "report", quiet=True)
 
