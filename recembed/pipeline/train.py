@@ -21,6 +21,7 @@ from recembed.progress import Progress
 from recembed.protocols import Estimator, Machine
 from recembed.report.plain import to_plain
 from recembed.run.folder import Run
+from recembed.run.log import check_replaced
 from recembed.settings import change
 
 MODEL = "item2vec"
@@ -74,6 +75,7 @@ def train(
     """
     check_seed(seed)
     check_seed(split_seed)
+    check_replaced(out, "items")
     progress = Progress("quiet" if quiet else "auto")
     tuned = None if settings is None else Tuned.read(settings)
     estimator = _estimator(model, set or {}, tuned)  # a typo should not cost the reading of a log
