@@ -132,7 +132,12 @@ def index(**options: Any) -> None:
 @click.option(
     "--basket", multiple=True, help="An item id that the users hold now; may be given again."
 )
-@click.option("--text", default=None, help="What the items are to be like, in words.")
+@click.option(
+    "--text",
+    multiple=True,
+    callback=lambda _, __, texts: _one(texts),
+    help="What the items are to be like, in words; once.",
+)
 @click.option("--all-users", is_flag=True, help="Everybody's lists, into a Parquet file (--out).")
 @click.option("--out", type=click.Path(), default=None, help="The file of --all-users.")
 @click.option("--shard", default=None, help="2/8: only every 8th user, from the 2nd on.")
@@ -170,6 +175,12 @@ def recommend(
     answers = recembed.recommend(run, where=_gathered(where), cap=_counts(cap), **options)
     if not options["all_users"]:
         _lines(options["user"] or [None], answers, "user")
+
+
+def _one(texts: tuple[str, ...]) -> str | None:
+    if len(texts) > 1:
+        raise click.BadParameter(f"one text is taken, not {len(texts)}: they exclude each other")
+    return texts[0] if texts else None
 
 
 def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -87,17 +87,20 @@ def evaluate(columns: Iterable[tuple[str, str]], **rest: Any) -> None:
 @text.command("train-words")
 @click.argument("corpus", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="The run folder to write.")
+@columns
 @click.option("--set", type=PAIR, multiple=True, help="See `recembed models word-vectors`.")
 @seed
 @threads
 @checkpoint
 @quiet
-def train_words(set: Iterable[tuple[str, str]], **options: Any) -> None:
-    """Learn word vectors from CORPUS: text files with a sentence or paragraph a line.
+def train_words(
+    set: Iterable[tuple[str, str]], columns: Iterable[tuple[str, str]], **options: Any
+) -> None:
+    """Learn word vectors from CORPUS: text files with a sentence or paragraph a line, or tables.
 
     Files may be compressed (gz, xz, bz2, zst).
     """
-    recembed.train_words(set=dict(set), **options)
+    recembed.train_words(set=dict(set), columns=dict(columns), **options)
 
 
 @text.command("evaluate-words")
@@ -125,7 +128,12 @@ def nearest(**options: Any) -> None:
 @text.command("export")
 @vectors
 @click.option("--out", required=True, type=click.Path(), help="The file to write.")
-@choice("--form", "word2vec|word2vec-binary|parquet", "word2vec", "word2vec is what gensim reads.")
+@choice(
+    "--form",
+    "auto|word2vec|word2vec-binary|parquet",
+    "auto",
+    "auto: parquet where OUT ends so, else word2vec, which gensim reads.",
+)
 def export(**options: Any) -> None:
     """Write the words of VECTORS for other tools."""
     click.echo(f"{recembed.export_words(**options)} vectors -> {options['out']}")

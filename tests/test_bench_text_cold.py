@@ -67,8 +67,15 @@ def test_figures_are_worked_out_from_evidence_and_other_settings_are_refused(
         found = {name: np.ones(50, np.int32) for name in cold.CHOSEN}
         np.savez(tmp_path / f"{seed}.npz", users=users, text=np.full(50, 3), **found)
         (tmp_path / f"{seed}.json").write_text(cold.json.dumps({"setting": cold.setting()}))
+    other = cold.two_tower_cold
+    monkeypatch.setattr(other, "FOLDER", tmp_path)
+    for seed in cold.SEEDS:
+        file, told = tmp_path / f"cold-{seed}", {"setting": other.setting(other.CHOSEN)}
+        np.savez(file.with_suffix(".npz"), text=np.full(50, 3), tower=users, users=users)
+        file.with_suffix(".json").write_text(cold.json.dumps(told))
     figures, bars = cold.measure(False, False)
-    assert figures["cold_text_ndcg10"] == pytest.approx(0.5)
+    assert figures["cold_text_ndcg10"] == figures["cold_words_ndcg10"] == pytest.approx(0.5)
+    assert figures["cold_als_minus_words_low"] == pytest.approx(0.5)
     assert [bar.name for bar in bars] == [
         f"cold_{name}_minus_text_low" for name in ("item2vec", "als", "tower")
     ]

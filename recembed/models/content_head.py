@@ -18,6 +18,7 @@ RIDGES = tuple(float(ridge) for ridge in 10.0 ** np.arange(-3, 3.5, 0.5))  # of 
 LOOKED_AT = 1 << 15  # rows that the ridge is chosen by
 MEMORY = 1 << 27  # bytes of float64 at a time
 TINY = 1e-30
+LITTLE = 0.005  # share explained that is told as 0 %
 # On Amazon Beauty, 10 to 100 near items weighted 5 to 20 times as sharply did about as well.
 NEAR, SHARPNESS = 30, 10.0
 # As long as the shorter of trained vectors, which mostly are of rarely seen items: on Amazon Beauty
@@ -44,7 +45,8 @@ class ContentHead:
     """A ridge regression, and what it leaves of items that read alike.
 
     mean [d], weights [d, dim], offset [dim]. length: of what is placed. ridge: the one that was
-    chosen of RIDGES.
+    chosen of RIDGES. explained: share of the variance of vectors that it tells of rows that are
+    left out, 0..1.
     """
 
     mean: Vectors
@@ -52,6 +54,12 @@ class ContentHead:
     offset: Vectors
     length: float
     ridge: float
+    explained: float
+
+    @property
+    def tells(self) -> bool:
+        """Whether texts tell anything worth a word; the strongest ridge says almost the mean."""
+        return self.explained >= LITTLE and self.ridge < RIDGES[-1]
 
     @property
     def dim(self) -> int:
@@ -84,9 +92,11 @@ class ContentHead:
             left = wanted - turned @ (shrunk[:, None] * cross)
             losses.append(np.square(left / (1 - leverage)[:, None]).sum())
         ridge = RIDGES[int(np.argmin(losses))]
+        of_mean = np.square(wanted * (len(texts) / (len(texts) - 1))).sum()  # each left out, too
+        explained = max(0.0, 1 - float(min(losses)) / max(float(of_mean), TINY))
         weights = axes @ (cross / (spread + ridge * mean_spread)[:, None])
         length = float(np.quantile(np.linalg.norm(vectors, axis=1), SHORT))
-        return cls(_narrow(mean), _narrow(weights), _narrow(offset), length, ridge)
+        return cls(_narrow(mean), _narrow(weights), _narrow(offset), length, ridge, explained)
 
     def told(self, texts: Vectors) -> Vectors:
         """What the regression says, [n, dim]."""
@@ -109,13 +119,15 @@ class ContentHead:
             "weights": self.weights,
             "offset": self.offset,
             "chosen": np.array([self.length, self.ridge]),
+            "explained": np.array(self.explained),
         }
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> "ContentHead":
         """From `arrays()`."""
         length, ridge = arrays["chosen"].tolist()
-        return cls(arrays["mean"], arrays["weights"], arrays["offset"], length, ridge)
+        explained = float(arrays["explained"])
+        return cls(arrays["mean"], arrays["weights"], arrays["offset"], length, ridge, explained)
 
 
 def _narrow(numbers: NDArray[np.floating]) -> Vectors:

@@ -15,7 +15,7 @@ from recembed.models.history import HistoryModel
 from recembed.models.item2vec import Item2Vec
 from recembed.models.tower_model import TowerModel
 from recembed.models.two_tower import TwoTower
-from recembed.protocols import Arrays, Estimator, Fitted
+from recembed.protocols import Arrays, Estimator, Fitted, VectorModel
 
 PER_ITEM = ("inputs", "outputs", "factors", "table", "bias", "known")  # arrays of vector models
 
@@ -29,12 +29,17 @@ def newcomers(estimator: Estimator, model: Fitted, log: Log, *, texts: bool = Fa
 
     texts: whether their texts may place what the model learned nothing of; it is not known then.
 
-    Raises: DataError if the model learned nothing of content.
+    Raises: DataError if the model learned nothing of content, or has no vectors.
     """
     if isinstance(estimator, TwoTower) and isinstance(model, TowerModel) and model.content:
         return _of_towers(estimator, model, log)
     if isinstance(estimator, Item2Vec) and isinstance(model, HistoryModel) and model.features:
         return _of_histories(estimator, model, log)
+    if not isinstance(model, VectorModel):
+        raise DataError(
+            f"{estimator.name} has no vectors to place an item by, also where an encoder of texts "
+            "is attached: train again with the items, or train item2vec, als or two-tower"
+        )
     if not texts:
         raise DataError(
             f"this {estimator.name} cannot place an item that it was not trained with: attach an "

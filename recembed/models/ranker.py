@@ -8,7 +8,6 @@ from recembed.arrays import Mask
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.models.popularity import PopularityModel
-from recembed.models.text_items import WithTexts
 from recembed.protocols import Index, Ranker, TopK, VectorModel
 
 
@@ -23,11 +22,6 @@ class VectorRanker:
     def known(self) -> Mask:
         """Items with a vector."""
         return self.model.items.known
-
-    @property
-    def read(self) -> Mask:
-        """Items that place a user."""
-        return self.model.read if isinstance(self.model, WithTexts) else self.known
 
     def top_k(
         self,
@@ -123,5 +117,4 @@ def with_fallback(ranker: Ranker, popular: PopularityModel) -> WithFallback:
 
 def read_by(ranker: Ranker) -> Mask:
     """Items that `ranker` reads in histories, also those that it no longer lists, [n_items]."""
-    whole = ranker.ranker if isinstance(ranker, Without) else ranker
-    return whole.read if isinstance(whole, VectorRanker) else whole.known
+    return ranker.ranker.known if isinstance(ranker, Without) else ranker.known

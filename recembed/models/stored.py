@@ -79,7 +79,7 @@ def rankers_of(
     items = log.interactions.items
     model, texts = model_of(run, items, machine), texts_in(run)
     if texts is not None and has_vectors(model):
-        model = texts.beside(model)
+        model = texts.beside(model, machine)
     rankers = [_searching(run, model, index, machine) for index in indices]
     for ranker in rankers:
         if len(ranker.known) != len(items):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from recembed.arrays import Mask, Rows, Vectors, unit
 from recembed.data.catalogue import Catalogue, textual
 from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
+from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.models.content_head import ContentHead, nearest
 from recembed.models.nested import part_of, under
 from recembed.protocols import THIS_MACHINE, Arrays, FittedVectors, Machine, VectorModel
+from recembed.search.exact import ExactIndex
 
 ENCODER, TEXTS = "encoder", "texts"  # files of the run
 FACT = "text"  # what they are, among the run's facts: the encoder's model and setting, columns
@@ -54,20 +57,42 @@ def text_columns(about: Catalogue) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class WithTexts:
-    """A vector model with more items: users are where the model places them, by its own items."""
+    """A vector model with more items: users are where the model places them, by its own items.
+
+    A history without any of its own is read as if those nearest to what it has stood there.
+    """
 
     model: FittedVectors
     items: Embeddings
     neighbours: Embeddings
+    machine: Machine = THIS_MACHINE
 
     @property
-    def read(self) -> Mask:
-        """Items that place a user, [n_items]."""
+    def own(self) -> Mask:
+        """Items that the model itself knows, [n_items]."""
         return self.model.items.known
 
     def users(self, histories: Interactions) -> Vectors:
         """[n_users, dim]."""
-        return self.model.users(histories)
+        owners = histories.events.owners()
+        told = np.bincount(owners[self.own[histories.rows]], minlength=histories.n_users) > 0
+        lacking = ~told[owners] & self.items.known[histories.rows]
+        if not lacking.any():
+            return self.model.users(histories)
+        rows = histories.rows.copy()
+        rows[lacking] = self._nearest(rows[lacking])
+        events = Sequences(rows, histories.events.offsets)
+        return self.model.users(replace(histories, events=events))
+
+    def _nearest(self, rows: Rows) -> Rows:
+        """The item of the model's own that is nearest to each of these, [len(rows)]."""
+        each, back = np.unique(rows, return_inverse=True)
+        nearest: Rows = self._near.search(self.neighbours.vectors[each], 1).rows[back, 0]
+        return nearest
+
+    @cached_property
+    def _near(self) -> ExactIndex:
+        return ExactIndex(replace(self.neighbours, known=self.own, metric="cosine"), self.machine)
 
     def arrays(self) -> Arrays:
         """Of the model alone: the rest is a file of its own."""
@@ -163,13 +188,14 @@ class ItemTexts:
             arrays["trained"],
         )
 
-    def beside(self, model: FittedVectors) -> WithTexts:
+    def beside(self, model: FittedVectors, machine: Machine = THIS_MACHINE) -> WithTexts:
         """The model with the items that their texts place."""
         vocabulary, metric = model.items.vocabulary, model.items.metric
         items = Embeddings(vocabulary, self.tables["items"], self.known, metric)
         if "neighbours" not in self.tables:
-            return WithTexts(model, items, items)
-        return WithTexts(model, items, replace(items, vectors=self.tables["neighbours"]))
+            return WithTexts(model, items, items, machine)
+        near = replace(items, vectors=self.tables["neighbours"])
+        return WithTexts(model, items, near, machine)
 
 
 def _tables(model: VectorModel) -> dict[str, Embeddings]:

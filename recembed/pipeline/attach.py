@@ -1,6 +1,6 @@
 """Give a run an encoder of texts: items without events are placed, and found, by what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,9 @@ class Attached:
 
     empty: items without a text, unknown: with one that the encoder knows nothing of; cut: texts
     that were too long. columns: what they were made of. ridges: of the tables that items are
-    placed in, as shares of the texts' mean variance.
+    placed in, as shares of the texts' mean variance. explained: of each table, the share (0..1) of
+    what distinguishes trained items that their texts tell, where each is left out of the learning.
+    dropped: what the run had of other lists. note: what else to know.
     """
 
     items: int
@@ -33,6 +35,9 @@ class Attached:
     cut: int
     columns: tuple[str, ...]
     ridges: dict[str, float]
+    explained: dict[str, float]
+    dropped: tuple[str, ...] = ()
+    note: str | None = None
 
 
 def attach(
@@ -73,8 +78,10 @@ def attach(
         own = whole.known if placing is None else placing.items.known
         writer.arrays(ENCODER, made.arrays())
         writer.arrays(TEXTS, whole.arrays())
-        for name in (opened.files.keys() - {*ANSWERING}) | {"index"}:
+        reports = opened.files.keys() - {*ANSWERING}
+        for name in reports | {"index"}:
             writer.drop(name)
+        dropped = (*(["index"] if opened.has("index") else []), *(["reports"] if reports else []))
         done = Attached(
             items=int(np.count_nonzero(found.vectors.any(axis=1))),
             placed=int(np.count_nonzero(whole.known & ~own)),
@@ -83,11 +90,33 @@ def attach(
             cut=found.cut,
             columns=columns,
             ridges={name: head.ridge for name, head in whole.heads.items()},
+            explained={name: round(head.explained, 4) for name, head in whole.heads.items()},
+            dropped=dropped,
+            note="; ".join(_notes(opened, whole, dropped)) or None,
         )
         told = {name: source.facts[name] for name in ("model", "setting")}
-        writer.facts({"index": None, FACT: {**told, "columns": list(columns)}})
+        about = {"columns": list(columns), "explained": done.explained}
+        writer.facts({"index": None, FACT: {**told, **about}})
     progress.say(f"{done.items:,} items have a text, {done.placed:,} are placed by it -> {run}")
+    for name, share in done.explained.items():
+        progress.say(f"texts explain {share:.0%} of what distinguishes {name}")
+    if done.note:
+        progress.say(done.note)
     return done
+
+
+def _notes(run: Run, texts: ItemTexts, dropped: Sequence[str]) -> Iterator[str]:
+    """What the caller had better know."""
+    if not texts.heads:
+        yield f"{run.facts['model']} has no vectors: the encoder serves search by text alone"
+    elif not any(head.tells for head in texts.heads.values()):
+        yield (
+            "texts tell little of these vectors: items placed by them will hardly be recommended"
+        )
+    if dropped:
+        yield f"the {' and the '.join(dropped)} of the run told of other lists and were dropped"
+    if "index" in dropped:
+        yield f"build the index again: recembed index {run.folder}"
 
 
 def _named(text: str | Sequence[str] | None) -> tuple[str, ...]:

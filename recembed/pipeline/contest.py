@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from recembed.data.log import Log
 from recembed.data.rules import Rule
 from recembed.data.split import Part, Split
-from recembed.errors import DataError, RunError
+from recembed.errors import DataError, RunError, many
 from recembed.evaluation.audit import audit, hold
 from recembed.models import registry
 from recembed.models.stored import rankers_of
@@ -130,6 +132,8 @@ def _split(runs: list[Run]) -> Split:
             raise RunError(f"{run.folder} holds nothing out: train with a test rule to evaluate")
         rules = {name: cut[name] for name in ("test", "valid", "seed", "file_order")}
         first = {name: facts["split"][name] for name in rules}
+        if run.facts["data"] != facts["data"] and rules == first:
+            _check_items(run, runs[0])
         if (run.facts["data"], rules) != (facts["data"], first):
             raise RunError(
                 f"{run.folder} and {runs[0].folder} were not cut from the same log by the same "
@@ -147,6 +151,19 @@ def _split(runs: list[Run]) -> Split:
     return Split(
         log, part, Rule.parse(cut["test"]), valid, cut["seed"], cut["counts"], cut["moments"]
     )
+
+
+def _check_items(*runs: Run) -> None:
+    """Raises: RunError if the logs of two runs differ in that one has more items, and no other."""
+    logs = {run.folder: load_log(run)[0].interactions for run in runs}
+    few, more = sorted(logs, key=lambda folder: logs[folder].n_items)
+    old, new = logs[few], logs[more]
+    same = np.array_equal(new.items.rows(old.items.ids), np.arange(old.n_items))
+    if same and replace(new, items=old.items).fingerprint() == old.fingerprint():
+        raise RunError(
+            f"{more} has {many(new.n_items - old.n_items, 'item')} that {few} lacks: update "
+            "or train both with the same items to compare them"
+        )
 
 
 def _named(runs: list[Run]) -> dict[str, list[Run]]:

@@ -1,6 +1,7 @@
 """Take vectors or the index out of a run, in forms that other tools read."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recembed.arrays import Vectors
+from recembed.data.files import Source
 from recembed.data.vocabulary import Vocabulary
 from recembed.data.word2vec_format import write_word2vec
 from recembed.errors import DataError, RunError
@@ -57,14 +59,20 @@ def export(
     return len(vocabulary)
 
 
-def check_target(target: Path) -> None:
-    """Before the work, not after it. Raises: DataError if a file cannot be written there."""
+def check_target(target: Path, inputs: Iterable[Source | None] = ()) -> None:
+    """Before the work, not after it; inputs: what the work reads.
+
+    Raises: DataError if a file cannot be written there, or the work reads it.
+    """
     if not target.parent.is_dir():
         raise DataError(f"there is no folder {target.parent} to write {target.name} into")
     if target.is_dir():
         raise DataError(f"{target} is a folder: name a file")
     if (target.parent / MANIFEST).exists():
         raise DataError(f"{target.parent} is a run: write {target.name} outside of it")
+    read = [Path(each) for each in inputs if isinstance(each, (str, Path))]
+    if target.exists() and any(each.exists() and target.samefile(each) for each in read):
+        raise DataError(f"{target} is read by this command: name another file")
 
 
 def _vectors(run: Run, model: VectorModel, what: str) -> tuple[Vocabulary, Vectors]:

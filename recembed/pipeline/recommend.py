@@ -54,15 +54,13 @@ def recommend(
     Raises: DataError if not exactly one of user, history, text and all_users is given.
     """
     users, items, held = id_list(user), id_list(history), id_list(basket)
-    asked_by = (bool(users), bool(items), text is not None, all_users)
-    if sum(asked_by) != 1 or (held and not users):
-        raise DataError(
-            "name users (and what they hold), or the items of one history, or a text, or ask for "
-            "all users"
-        )
+    ways = {"user": users, "history": items, "text": text is not None, "all users": all_users}
+    _check_ways([name for name, given in ways.items() if given], held)
     _check_file(all_users, out, shard)
     if seen not in ("auto", "allow", "exclude"):
         raise DataError(f"seen is 'auto', 'allow' or 'exclude', not {seen!r}")
+    if text is not None and (because or seen == "exclude"):
+        raise DataError("a text has no history: leave seen (--seen) and because (--because) out")
     wish: dict[str, Any] = {
         "exclude_seen": None if seen == "auto" else seen == "exclude",
         "allow": None if allow is None else id_list(allow),
@@ -74,7 +72,7 @@ def recommend(
     }
     asked, part = Wish(k, **wish), Shard.parse(shard or "1/1")  # what is wrong is told first
     if out is not None:
-        check_target(Path(out))
+        check_target(Path(out), [newer])
     recommender = Recommender.load(run, index=index, history=newer, machine=machine_of(threads))
     if out is not None:
         progress = Progress("quiet" if quiet else "auto")
@@ -92,6 +90,16 @@ def similar(run: str | Path, item: Iterable[Id], *, k: int = 10) -> list[Recomme
     """The k items most similar to each item."""
     recommender = Recommender.load(run, index="exact")
     return [recommender.similar(one, k) for one in id_list(item)]
+
+
+def _check_ways(named: list[str], held: list[Id]) -> None:
+    if len(named) > 1:
+        raise DataError(f"{' and '.join(named)} exclude each other: ask for one of them")
+    if not named or (held and named != ["user"]):
+        raise DataError(
+            "name users (and what they hold), or the items of one history, or a text, or ask for "
+            "all users"
+        )
 
 
 def _check_file(all_users: bool, out: str | Path | None, shard: str | None) -> None:

@@ -3,57 +3,41 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from recembed.errors import DataError, many
 from recembed.pipeline.export import check_target
 from recembed.pipeline.fit import fitted, kept
+from recembed.pipeline.text_options import (
+    READY,
+    Valid,
+    check_use,
+    estimator_of,
+    learnable,
+    named_any,
+)
 from recembed.pipeline.text_report import TextReport
 from recembed.pipeline.train import check_seed, machine_of
 from recembed.progress import Progress
 from recembed.protocols import Machine
 from recembed.report.plain import to_plain
 from recembed.run.folder import Run, writing
+from recembed.run.log import check_replaced
 from recembed.run.whole import whole
-from recembed.settings import as_dict, change
+from recembed.settings import as_dict
 from recembed.text.blocks import Invalid
-from recembed.text.encoder import Encoder, TextEstimator
-from recembed.text.evaluation import Likeness, Retrieval, Tally, judged, likeness, retrieval
+from recembed.text.encoder import Encoder
+from recembed.text.evaluation import Likeness, Retrieval, Tally, likeness, retrieval
 from recembed.text.evaluation_labels import Grouping, grouping
-from recembed.text.pair_files import Labelled, read_pairs, read_test, without_empty
+from recembed.text.pair_files import Labelled, read_test
 from recembed.text.pairs import TextPairs
-from recembed.text.registry import text_estimator
-from recembed.text.stored import ARRAYS, KIND, check_encoder, encoder_of
+from recembed.text.stored import ARRAYS, KIND, encoder_of
 from recembed.text.tables import TextColumns
 from recembed.text.texts import Files, Texts
 from recembed.text.vector_files import read_ids, write_vectors
 from recembed.training.rounds import Watched
-
-MODEL, READY = "bag", "sbert"  # the usual one, and the one that has learned already
-
-
-@dataclass(frozen=True, eq=False)
-class Valid:
-    """Pairs that an encoder is judged by."""
-
-    path: Path
-    pairs: TextPairs
-    machine: Machine
-
-    @classmethod
-    def read(cls, path: str | Path, columns: TextColumns, machine: Machine) -> "Valid":
-        return cls(Path(path), read_pairs(Path(path), columns), machine)
-
-    @property
-    def metric(self) -> str:
-        """What `__call__` gives."""
-        return "mrr@10" if self.pairs.scores is None else "spearman"
-
-    def __call__(self, encoder: Encoder) -> float:
-        """The metric; higher is better."""
-        return judged(encoder, self.pairs, self.machine)
 
 
 def train_text(
@@ -87,17 +71,19 @@ def train_text(
     Interrupted or Diverged where training ended before its time, and the run has what it learned.
     """
     check_seed(seed)
+    check_replaced(out, KIND)
     machine = machine_of(threads, device, checkpoint)
     progress = Progress("quiet" if quiet else "auto")
     before = None if start is None else Run.open(start)
-    estimator = _estimator(model, before, set or {})
-    if machine.checkpoint is not None and (before is not None or not estimator.resumes):
-        what = estimator.name if before is None else "going on from an encoder"
-        raise DataError(f"{what} keeps no checkpoint: leave it out")
+    estimator = estimator_of(model, before, set or {})
+    check_use(estimator, texts, before, machine.checkpoint, pairs, valid)
     named = TextColumns.of(columns)
-    tuned, left_out = (None, 0) if pairs is None else without_empty(read_pairs(Path(pairs), named))
+    tuned, left_out = (None, 0) if pairs is None else learnable(Path(pairs), named)
+    estimator.ready(tuned)
     judge = None if valid is None else Valid.read(valid, named, machine)
     corpus = _corpus(texts, named, invalid, tuned if before is None else None)
+    for line in corpus.guessed():
+        progress.say(line)
     read = corpus.counts(progress)  # before the work, not in its midst
     if not read.texts and before is None and estimator.name != READY:
         raise DataError(f"no text for {estimator.name} to learn from: name files, or pairs")
@@ -141,25 +127,14 @@ def train_text(
     if machine.checkpoint is not None:
         machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
     worth = "" if judge is None else f", {judge.metric} {value:.4f} on {judge.path.name}"
+    worth += _epoch(encoder)
     progress.say(f"{estimator.name} trained in {seconds:.1f} s{worth} -> {out}")
     return Run.open(out)
 
 
-def _estimator(model: str | None, before: Run | None, values: Mapping[str, Any]) -> TextEstimator:
-    if before is None:
-        return text_estimator(model or MODEL, values)
-    check_encoder(before)
-    if model not in (None, before.facts["model"]):
-        raise DataError(
-            f"{before.folder} is an encoder of {before.facts['model']}, which does not become "
-            f"{model}: leave model out"
-        )
-    return change(text_estimator(before.facts["model"], before.facts["setting"]), values)
-
-
 def _corpus(texts: Files, columns: TextColumns, invalid: Invalid, pairs: TextPairs | None) -> Texts:
     """What is named, or else what pairs are made of."""
-    if not isinstance(texts, (str, Path)) and not len(texts):
+    if not named_any(texts):
         return Texts(held=[] if pairs is None else pairs.texts())
     return Texts.of(texts, column=columns.text, invalid=invalid)
 
@@ -175,6 +150,14 @@ def _course(encoder: Encoder) -> dict[str, Any]:
     """How training went, where it went in rounds."""
     training = encoder.training if isinstance(encoder, Watched) else None
     return {} if training is None else {"training": to_plain(training)}
+
+
+def _epoch(encoder: Encoder) -> str:
+    """Which one was kept, where there was a choice."""
+    training = encoder.training if isinstance(encoder, Watched) else None
+    if training is None or not training.looks:
+        return ""
+    return f", epoch {training.epochs} of {training.of} kept"
 
 
 def encode_texts(
@@ -197,13 +180,15 @@ def encode_texts(
     Raises: DataError for what is wrong with the texts; RunError for a run without an encoder.
     """
     target = Path(out)
-    check_target(target)
     machine = machine_of(threads, device)
     progress = Progress("quiet" if quiet else "auto")
     named = TextColumns.of(columns)
     read = Texts.of(texts, column=named.text, invalid=invalid)
+    check_target(target, read.files)
     ids = None if named.id is None else read_ids(read.files, named.id)
     encoder = encoder_of(run, machine)
+    for line in read.guessed():
+        progress.say(line)
     with (
         progress.task("encoding", read.size, read.unit) as task,
         whole(target) as beside,
@@ -234,9 +219,9 @@ def evaluate_text(
     Raises: DataError for a file that is no such table; RunError for a run without an encoder.
     """
     check_seed(seed)
-    if out is not None:
-        check_target(Path(out))
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
+    if out is not None:
+        check_target(Path(out), paths)
     if not paths:
         raise DataError("a test is a file of text pairs or labelled texts: none is named")
     machine, named = machine_of(threads, device), TextColumns.of(columns)

@@ -17,6 +17,12 @@ RETRIEVAL = (
     *("alignment", "uniformity"),
 )
 GROUPING = ("labels", "texts", "labels", "v-measure", "silhouette", "accuracy", "most frequent")
+SPACE_MEANS = "alignment, uniformity: lower is better"
+RECALL_MEANS = "recall@k: the share of a query's partners that are among its k nearest texts"
+GROUPING_MEANS = (
+    "v-measure, silhouette, accuracy: higher is better; most frequent: the accuracy of always "
+    "saying the commonest label"
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,12 @@ class TextReport:
             for one in self.grouping
             if one.rare
         ]
-        return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+        meant = [
+            *([SPACE_MEANS] if self.likeness or self.retrieval else []),
+            *([RECALL_MEANS] if self.retrieval else []),
+            *([GROUPING_MEANS] if self.grouping else []),
+        ]
+        return "\n\n".join([*parts, *("\n".join(lines) for lines in (meant, notes) if lines)])
 
     @property
     def tests(self) -> tuple[Likeness | Retrieval | Grouping, ...]:

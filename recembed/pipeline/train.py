@@ -22,6 +22,7 @@ from recembed.progress import Progress
 from recembed.protocols import Estimator, Machine
 from recembed.report.plain import to_plain
 from recembed.run.folder import Run
+from recembed.run.log import check_replaced
 from recembed.settings import change
 
 MODEL = "item2vec"
@@ -77,6 +78,7 @@ def train(
     """
     check_seed(seed)
     check_seed(split_seed)
+    check_replaced(out, "items")
     progress = Progress("quiet" if quiet else "auto")
     tuned = None if settings is None else Tuned.read(settings)
     if preset is not None and (model is not None or tuned is not None):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from recembed.data.vocabulary import Vocabulary
 from recembed.data.word2vec_format import read_word2vec, write_word2vec
-from recembed.errors import DataError, RunError
+from recembed.errors import DataError, RunError, many
 from recembed.pipeline.export import check_target, vector_table
 from recembed.pipeline.fit import kept
 from recembed.pipeline.train import check_seed, machine_of
@@ -20,14 +20,16 @@ from recembed.progress import Progress
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.report.lines import aligned
 from recembed.run.folder import Run, writing
-from recembed.run.log import kind_of
+from recembed.run.log import check_replaced, kind_of
 from recembed.run.whole import whole
 from recembed.settings import as_dict, change
+from recembed.text.tables import TextColumns
 from recembed.text.texts import Texts
 from recembed.text.word_lists import Pairs, read_test
 from recembed.text.word_model import Neighbour, WordModel
 from recembed.text.word_tests import Analogies, Similarity, analogies, similarity
 from recembed.text.word_vectors import WordVectors
+from recembed.training.checkpoint import check_place
 
 KIND = "words"  # the fact that tells a run of words from one of items
 
@@ -36,6 +38,7 @@ def train_words(
     corpus: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    columns: Mapping[str, str] | None = None,
     set: Mapping[str, Any] | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -44,17 +47,23 @@ def train_words(
 ) -> Run:
     """Learn the vectors of the words in CORPUS and write the run folder OUT.
 
-    corpus: text files, plain or gz, xz, bz2, zst, with a sentence or paragraph a line. set:
+    corpus: text files, plain or gz, xz, bz2, zst, with a sentence or paragraph a line, or tables
+    with a column of them; columns: text -> that column, guessed where it is not named. set:
     hyperparameters of WordVectors by dotted name. checkpoint: a file that keeps the state of
     training; the same call goes on from there after it was stopped.
 
     Raises: DataError for what is wrong with the corpus or the options; RunError for the folder.
     """
     check_seed(seed)
+    check_replaced(out, KIND)
     machine = machine_of(threads, checkpoint=checkpoint)
     progress = Progress("quiet" if quiet else "auto")
     estimator = change(WordVectors(), set or {})
-    texts = Texts.of(corpus)
+    if machine.checkpoint is not None:
+        check_place(machine.checkpoint)
+    texts = Texts.of(corpus, column=TextColumns.of(columns).text)
+    for line in texts.guessed():
+        progress.say(line)
     with writing(out, new=True) as writer:
         begin = time.perf_counter()
         with kept(machine):
@@ -87,7 +96,9 @@ def train_words(
         )
     if machine.checkpoint is not None:
         machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
-    progress.say(f"{len(words):,} words trained in {seconds:.1f} s -> {out}")
+    without = len(words) - int(model.words.known.sum())
+    alone = f", {without:,} of them never beside another word," if without else ""
+    progress.say(f"{many(len(words), 'word')}{alone} trained in {seconds:.1f} s -> {out}")
     return Run.open(out)
 
 
@@ -147,9 +158,9 @@ def evaluate_words(
     """
     if most_frequent is not None and most_frequent < 1:
         raise DataError(f"most_frequent must be at least 1, not {most_frequent}")
-    if out is not None:
-        check_target(Path(out))
     paths = [files] if isinstance(files, (str, Path)) else list(files)
+    if out is not None:
+        check_target(Path(out), [vectors, *paths])
     if not paths:
         raise DataError("a test is a file of word pairs or analogies: none is named")
     tests = [read_test(Path(path)) for path in paths]
@@ -199,16 +210,19 @@ def export_words(
     vectors: str | Path,
     out: str | Path,
     *,
-    form: Literal["word2vec", "word2vec-binary", "parquet"] = "word2vec",
+    form: Literal["auto", "word2vec", "word2vec-binary", "parquet"] = "auto",
 ) -> int:
     """Write the words of VECTORS, a run of words or a word2vec file, and say how many they are.
 
-    word2vec: the text or binary form that gensim reads. parquet: columns id and vector.
+    word2vec: the text or binary form that gensim reads. parquet: columns id and vector. auto:
+    parquet where OUT ends so, else word2vec.
     """
-    if form not in ("word2vec", "word2vec-binary", "parquet"):
-        raise DataError(f"form is word2vec, word2vec-binary or parquet, not {form!r}")
+    if form not in ("auto", "word2vec", "word2vec-binary", "parquet"):
+        raise DataError(f"form is auto, word2vec, word2vec-binary or parquet, not {form!r}")
     target = Path(out)
-    check_target(target)
+    if form == "auto":
+        form = "parquet" if target.suffix.lower() == ".parquet" else "word2vec"
+    check_target(target, [vectors])
     words = word_model(vectors).words
     rows = words.known.nonzero()[0]
     vocabulary, known = words.vocabulary.select(rows), words.vectors[rows]

@@ -64,7 +64,9 @@ class TextSearch:
 
 @dataclass(frozen=True, eq=False)
 class TextQuery:
-    """A ranker for one text, whatever the history is. vector [1, d]."""
+    """A ranker for one text, whatever the history is; items whose score is 0 or less are not like
+    it. vector [1, d].
+    """
 
     index: ExactIndex
     vector: Vectors
@@ -90,4 +92,10 @@ class TextQuery:
         allow: Mask | Sequences | None = None,
     ) -> TopK:
         vectors = self.vector.repeat(histories.n_users, axis=0)
-        return self.index.search(vectors, k, exclude=exclude, allow=allow)
+        top = self.index.search(vectors, k, exclude=exclude, allow=allow)
+        like, full = top.scores > 0, top.scores[:, -1] > 0  # what is not like the text is no hit
+        return TopK(
+            np.where(like, top.rows, -1).astype(np.int32),
+            np.where(like, top.scores, -np.inf).astype(np.float32),
+            np.where(full, top.tied, 0).astype(np.int32),
+        )

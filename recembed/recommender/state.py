@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from recembed.arrays import Vectors, unit
 from recembed.data.files import Source
@@ -11,7 +12,7 @@ from recembed.data.log import Log
 from recembed.errors import DataError, RunError
 from recembed.models.ranker import WithFallback
 from recembed.models.stored import has_vectors, ranker_of
-from recembed.models.text_items import ENCODER, TEXTS
+from recembed.models.text_items import ENCODER, TEXTS, WithTexts
 from recembed.protocols import THIS_MACHINE, Fitted, Machine, Ranker
 from recembed.recommender.columns import ItemColumns
 from recembed.recommender.newer import joined
@@ -22,6 +23,7 @@ from recembed.run.log import load_log
 from recembed.run.manifest import Manifest
 from recembed.search.kinds import IndexKind
 
+Placed: TypeAlias = Literal["events", "content", "text"]
 TRIES = 3  # times that a run may be written anew while it is read
 
 
@@ -110,6 +112,19 @@ class State:
         if not has_vectors(self.model):
             raise DataError("diversity needs item vectors: train item2vec, two-tower or als")
         return unit(self.model.neighbours.vectors)
+
+    def placed(self, row: int) -> Placed | None:
+        """What an item has its place in lists by, None where it is in none.
+
+        events: those that training saw; content: its columns; text: its words.
+        """
+        if not self.ranker.known[row]:
+            return None
+        if isinstance(self.model, WithTexts) and not self.model.own[row]:
+            return "text"
+        if isinstance(self.ranker, WithFallback) and not self.ranker.popular.counts[row]:
+            return "content"
+        return "events"
 
     @property
     def plain(self) -> Ranker:

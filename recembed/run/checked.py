@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from recembed.errors import DataError
 from recembed.run.whole import whole
 
 LARGE = 500_000_000  # bytes, which are hashed in about 0.4 s
@@ -61,7 +62,7 @@ def _remembered() -> dict[str, Any]:
 
 def _remember(key: str, value: dict[str, Any]) -> None:
     """Where that can be written; files that are gone are forgotten."""
-    with ONE_AT_A_TIME, suppress(OSError, RuntimeError):
+    with ONE_AT_A_TIME, suppress(OSError, RuntimeError, DataError):
         place = _place()
         place.parent.mkdir(parents=True, exist_ok=True)
         kept = {path: each for path, each in _remembered().items() if Path(path).is_file()}

@@ -1,6 +1,7 @@
 """The log inside a run: what was trained on, and the histories that serving answers from."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, RunError
 from recembed.run.folder import Run, Writer
+from recembed.run.manifest import Manifest
 
 COLUMNS = ("time", "weight", "group", "part")  # as Interactions has them
 CUT = "cut"  # the part that the split puts an event in; `part` is what the log itself says
@@ -51,7 +53,10 @@ def facts_of(facts: Mapping[str, Any], log: Log) -> dict[str, Any]:
 
 def kind_of(run: Run) -> str:
     """What it is a run of: items, words, an encoder."""
-    kind = run.facts.get("kind", "items")
+    return _named(run.facts.get("kind", "items"))
+
+
+def _named(kind: Any) -> str:
     return "an encoder" if kind == "encoder" else str(kind)
 
 
@@ -60,6 +65,19 @@ def check_kind(run: Run) -> None:
     kind = kind_of(run)
     if kind != "items":
         raise RunError(f"{run.folder} is a run of {kind}, not of items: see `recembed text`")
+
+
+def check_replaced(out: str | Path, kind: str) -> None:
+    """Before the work, not after it. Raises: RunError if `out` is a run of another kind."""
+    try:
+        there = Manifest.read(Path(out)).facts.get("kind", "items")
+    except RunError:  # none is there, or none that can be read: who writes says more
+        return
+    if there != kind:
+        raise RunError(
+            f"{out} is a run of {_named(there)}, which one of {_named(kind)} does not replace: "
+            "name another folder"
+        )
 
 
 def load_log(run: Run) -> tuple[Log, Parts]:

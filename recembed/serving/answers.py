@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, JsonValue
 
 from recembed.data.vocabulary import Id
+from recembed.recommender.state import Placed
 
 
 class BecauseOut(BaseModel):
@@ -42,11 +43,16 @@ class ListsOut(BaseModel):
 
 
 class About(BaseModel):
-    """What the run knows of an item. trained: whether it can be recommended."""
+    """What the run knows of an item.
+
+    placed: what it has its place in lists by: events that training saw, content (its columns), or
+    text; null: it is in none. trained: whether that is events.
+    """
 
     item: Id
     title: str | None
     trained: bool
+    placed: Placed | None
     columns: dict[str, JsonValue]
 
 

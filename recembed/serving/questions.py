@@ -1,5 +1,6 @@
 """What a request says: as JSON, and as a query string that becomes the same."""
 
+from dataclasses import fields
 from typing import Annotated, Any, Self, TypeAlias
 
 from fastapi.exceptions import RequestValidationError
@@ -7,12 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from recembed.data.vocabulary import Id, Vocabulary
-from recembed.recommender.wish import MOST_REASONS, as_values
+from recembed.recommender.wish import MOST_REASONS, Wish, as_values
 from recembed.serving.limits import Limits, Refused
 
 OneId: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str
 OneValue: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)] | str | float | bool
 LONGEST_TEXT = 4096  # characters: a question, not a document
+Words: TypeAlias = Annotated[
+    str,
+    Field(
+        max_length=LONGEST_TEXT,
+        description=f"What items are to be like, in at most {LONGEST_TEXT} characters.",
+    ),
+]
 Length: TypeAlias = Annotated[int, Field(ge=1, description="Length of the list.")]
 Whole: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[
@@ -55,11 +63,10 @@ class Told(Strict):
         return {"requestBody": {"required": True, "content": content}}
 
 
-class Wished(Told):
-    """The fields that Wish has."""
+class Narrowed(Told):
+    """The fields of Wish that any list has."""
 
     k: Length = 10
-    exclude_seen: Seen = None
     allow: list[OneId] | None = Field(None, description="Only these items; null: all.")
     exclude: list[OneId] = Field([], description="Never these items.")
     where: dict[str, OneValue | list[OneValue]] = Field(
@@ -69,17 +76,21 @@ class Wished(Told):
     cap: dict[str, Whole] = Field(
         {}, description="At most so many items with the same value of a column."
     )
-    because: Reasons = 0
 
     def wish(self, limits: Limits) -> dict[str, Any]:
         """Keywords of a Wish, within the limits."""
         limits.check_k(self.k)
         limits.check(allow=self.allow, exclude=self.exclude, where=self.where, cap=self.cap)
         limits.check(**{f"where {name}": as_values(one) for name, one in self.where.items()})
-        return {name: getattr(self, name) for name in FIELDS}
+        there = type(self).model_fields
+        return {one.name: getattr(self, one.name) for one in fields(Wish) if one.name in there}
 
 
-FIELDS = tuple(Wished.model_fields)
+class Wished(Narrowed):
+    """All the fields that Wish has."""
+
+    exclude_seen: Seen = None
+    because: Reasons = 0
 
 
 class One(Wished):
@@ -100,6 +111,12 @@ class Many(Wished):
 
     users: list[OneId]
     basket: list[OneId] = Field([], description="Items that each of them holds right now.")
+
+
+class Search(Narrowed):
+    """A text that items are to be like."""
+
+    text: Words
 
 
 class Asked(Strict):
@@ -139,46 +156,55 @@ class Asked(Strict):
         }
 
 
-class OneAsked(Asked):
-    """The same as `One`."""
+class NarrowedAsked(Asked):
+    """The same as `Narrowed`."""
 
-    user: str | None = None
-    history: list[str] = Field([], description="Items, oldest first.")
-    basket: list[str] = Field([], description="Items that the user holds right now.")
     k: Length = 10
-    exclude_seen: Seen = None
     allow: list[str] = Field([], description="Only these items.")
     exclude: list[str] = Field([], description="Never these items.")
     where: list[str] = Field([], description="COLUMN=VALUE; one of the values of each column.")
     diversity: Share = 0.0
     cap: list[str] = Field([], description="COLUMN=N: at most N items with the same value.")
-    because: Reasons = 0
 
-    def one(self, users: Vocabulary, items: Vocabulary) -> One:
-        """Ids are read as what they are in the run: 42 is a number or a text there."""
-        ids = {name: [*map(items.parse, getattr(self, name))] for name in LISTS}
+    def narrowed(self, items: Vocabulary) -> dict[str, Any]:
+        """What `Narrowed` says of it; ids are read as what they are in the run: 42 is a number or a
+        text there.
+        """
         where: dict[str, Any] = {}
         for name, value in map(_pair, self.where):
             where.setdefault(name, []).append(value)
         caps = [_pair(text) for text in self.cap]
         if len({name for name, _ in caps}) < len(caps):
             raise Refused(422, "cap: one number for each column is taken")
+        return {
+            "k": self.k,
+            "allow": [*map(items.parse, self.allow)] or None,
+            "exclude": [*map(items.parse, self.exclude)],
+            "where": where,
+            "diversity": self.diversity,
+            "cap": {name: _whole(name, value) for name, value in caps},
+        }
+
+
+class OneAsked(NarrowedAsked):
+    """The same as `One`."""
+
+    user: str | None = None
+    history: list[str] = Field([], description="Items, oldest first.")
+    basket: list[str] = Field([], description="Items that the user holds right now.")
+    exclude_seen: Seen = None
+    because: Reasons = 0
+
+    def one(self, users: Vocabulary, items: Vocabulary) -> One:
+        """With ids as they are in the run."""
         return One.model_construct(
             user=None if self.user is None else users.parse(self.user),
-            history=ids["history"] or None,
-            basket=ids["basket"],
-            allow=ids["allow"] or None,
-            exclude=ids["exclude"],
-            where=where,
-            cap={name: _whole(name, value) for name, value in caps},
-            k=self.k,
+            history=[*map(items.parse, self.history)] or None,
+            basket=[*map(items.parse, self.basket)],
             exclude_seen=self.exclude_seen,
-            diversity=self.diversity,
             because=self.because,
+            **self.narrowed(items),
         )
-
-
-LISTS = ("history", "basket", "allow", "exclude")
 
 
 class SimilarAsked(Asked):
@@ -188,11 +214,14 @@ class SimilarAsked(Asked):
     k: Length = 10
 
 
-class TextAsked(Asked):
-    """Words to search by."""
+class SearchAsked(NarrowedAsked):
+    """The same as `Search`."""
 
-    text: str = Field(max_length=LONGEST_TEXT)
-    k: Length = 10
+    text: Words
+
+    def search(self, items: Vocabulary) -> Search:
+        """With ids as they are in the run."""
+        return Search.model_construct(text=self.text, **self.narrowed(items))
 
 
 def _pair(text: str) -> tuple[str, str]:

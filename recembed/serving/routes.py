@@ -119,16 +119,20 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         return await _in_thread(pool, recommender.similar, item, query.k)
 
     @app.get(
-        "/search", response_model=answers.ListOut, openapi_extra=questions.TextAsked.document()
+        "/search", response_model=answers.ListOut, openapi_extra=questions.SearchAsked.document()
     )
     async def search(request: Request) -> Response:
         """Items whose texts are most like a text."""
-        query = questions.TextAsked.of(request.query_params)
-        limits.check_k(query.k)
         recommender = live.recommender
-        if recommender.state.search is None:
-            raise Refused(404, "the run has no text search: recembed attach gives it one")
-        return await _in_thread(pool, recommender.search, query.text, query.k)
+        items = recommender.log.interactions.items
+        asked = questions.SearchAsked.of(request.query_params).search(items)
+        return await _in_thread(pool, _found, recommender, asked, limits)
+
+    @app.post("/search", response_model=answers.ListOut, openapi_extra=questions.Search.document())
+    async def search_by(request: Request) -> Response:
+        """Items whose texts are most like a text."""
+        asked = questions.Search.of(await request.body())
+        return await _in_thread(pool, _found, live.recommender, asked, limits)
 
     @app.get("/items/{id:path}", response_model=answers.About)
     async def about(id: Annotated[str, Path(description="An item's id.")]) -> Response:
@@ -139,9 +143,16 @@ def _add_items(app: FastAPI, live: Live, limits: Limits, pool: ThreadPoolExecuto
         table = recommender.log.items
         columns = {} if table is None else _plain(table.table.slice(row, 1))
         title = None if table is None else table.titles(np.array([row], np.int32))[0]
-        trained = bool(recommender.ranker.known[row])
-        told = {"item": item, "title": title, "trained": trained, "columns": columns}
-        return json(told)
+        placed = recommender.state.placed(row)
+        told = {"item": item, "title": title, "trained": placed == "events", "placed": placed}
+        return json({**told, "columns": columns})
+
+
+def _found(recommender: Recommender, asked: questions.Search, limits: Limits) -> Recommendations:
+    wish = asked.wish(limits)
+    if recommender.state.search is None:
+        raise Refused(404, "the run has no text search: recembed attach gives it one")
+    return recommender.search(asked.text, **wish)
 
 
 def _add_state(app: FastAPI, live: Live, *, told: bool) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,12 @@ from recembed.text.texts import Texts
 from recembed.text.tokens import Tokens
 from recembed.text.word2vec import Word2Vec
 from recembed.text.word_vectors import WordVectors
-from recembed.training.texts.tuning_settings import CoSENT, Tuning
+from recembed.training.texts.tuning_settings import Tuning, decided
 
 EVERY = (1 << 31) - 1  # buckets: so many that hardly any two n-grams share one
+
+if TYPE_CHECKING:
+    from recembed.training.rounds import Training
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,6 @@ class Bag:
     """
 
     name: ClassVar[str] = "bag"
-    resumes: ClassVar[bool] = True
     meaning: float = setting(0.3, "share of the meaning in a cosine", low=0, high=1)
     words: WordVectors = setting(
         WordVectors(tokens=Tokens(min_count=2), method=Word2Vec(subsample=1e-4)),
@@ -59,13 +61,12 @@ class Bag:
     max_n: int = setting(4, "longest n-gram", low=1, high=64)
     tune: Tuning = setting(
         Tuning(
-            loss=CoSENT(scale=10.0),
             epochs=15,
             batch_size=128,
             learning_rate=2e-3,
             weight_decay=1.0,
         ),
-        "learning from pairs: a linear map of the vectors; set tune.loss for pairs without scores",
+        "learning from pairs: a linear map of the vectors",
     )
     dropout: float = setting(
         0.5, "share of the numbers left out while pairs are learned from", low=0, high=0.95
@@ -79,6 +80,21 @@ class Bag:
             raise DataError(f"spelling is a multiple of 64, {self.spelling} is not")
         if self.words.tokens.phrases:
             raise DataError("a bag has no phrases: leave words.tokens.phrases 0")
+        if self.meaning and self.removed >= self.words.dim:
+            raise DataError(
+                f"removed {self.removed} would leave nothing of a meaning of words.dim "
+                f"{self.words.dim}: set it lower"
+            )
+
+    @property
+    def resumes(self) -> bool:
+        """Where it learns word vectors."""
+        return self.meaning > 0
+
+    def ready(self, pairs: TextPairs | None = None) -> None:
+        if pairs is not None:
+            check_torch()
+            decided(self.tune, pairs.scores, negatives=pairs.negatives is not None)
 
     @property
     def grams(self) -> Subwords:
@@ -101,6 +117,7 @@ class Bag:
         Raises: DataError if there are too few words, or start is no bag like this one; MissingExtra
         for pairs without torch.
         """
+        self.ready(pairs)
         encoder = start
         if encoder is None:
             encoder = self._learned(texts, seed, machine, progress)
@@ -133,7 +150,6 @@ class Bag:
         seed: int,
         progress: Progress,
     ) -> BagEncoder:
-        check_torch()
         from recembed.training.texts.pairs import PairRows
         from recembed.training.texts.tuning import tune
         from recembed.training.texts.turned import Turned
@@ -146,8 +162,8 @@ class Bag:
         negatives = None if pairs.negatives is None else first + 2 * n
         network = Turned(vectors, self.dropout, encoder.turn)
 
-        def made() -> BagEncoder:
-            return encoder.turned(network.turn.detach().cpu().numpy().copy())
+        def made(training: "Training | None" = None) -> BagEncoder:
+            return encoder.turned(network.turn.detach().cpu().numpy().copy(), training)
 
         training = tune(
             network,
@@ -158,7 +174,7 @@ class Bag:
             machine=encoder.machine,
             progress=progress,
         )
-        return training.checked(made())
+        return training.checked(made(training))
 
     def _parts(self) -> Parts:
         return Parts(self.words.tokens, self.grams, self.spelling, self.meaning, self.power)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,11 @@ from recembed.text.subwords import Subwords
 from recembed.text.tokens import Tokens, Words
 
 SEEN = 1 << 16  # words that are kept ready: 160 MiB at 640 numbers each
+ROUNDING = 1e-5  # of vectors of length 1: what is shorter is an error of float32
 PART = 1 << 14  # texts of a thread at once
+
+if TYPE_CHECKING:
+    from recembed.training.rounds import Training
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class Parts:
 
 
 class BagEncoder:
-    """vectors float32 [n_words, dim], of length 1: the meaning of the words in `meanings`."""
+    """vectors float32 [n_words, dim], of length 1: the meaning of the words in `meanings`.
+
+    training: how learning from pairs went; None where there was none, or a run tells it.
+    """
 
     def __init__(
         self,
@@ -48,6 +55,7 @@ class BagEncoder:
     ) -> None:
         """turn: [dim, dim], what pairs taught; a vector times it is added to the vector."""
         self.turn = turn
+        self.training: Training | None = None
         self.parts, self.rarity, self.meanings = parts, rarity, meanings
         self.vectors, self.machine = vectors, machine
         self._one = Lock()  # the words seen so far are added to
@@ -69,14 +77,17 @@ class BagEncoder:
         return out if self.turn is None else unit(out + out @ self.turn)
 
     def without(self, directions: Vectors) -> "BagEncoder":
-        """The same, less these directions [m, dim] of the meaning."""
+        """The same, less these directions [m, dim] of the meaning; what lay in them has none."""
         left = (self.vectors - (self.vectors @ directions.T) @ directions).astype(np.float32)
+        left[np.linalg.norm(left, axis=1) < ROUNDING] = 0
         return BagEncoder(self.parts, self.rarity, self.meanings, left, self.machine)
 
-    def turned(self, turn: Vectors | None) -> "BagEncoder":
-        """The same with another map."""
+    def turned(self, turn: Vectors | None, training: "Training | None" = None) -> "BagEncoder":
+        """The same with another map, and how that was trained."""
         parts = (self.parts, self.rarity, self.meanings, self.vectors, self.machine)
-        return BagEncoder(*parts, turn)
+        found = BagEncoder(*parts, turn)
+        found.training = training
+        return found
 
     def arrays(self) -> Arrays:
         words = json.dumps([*self.meanings], ensure_ascii=False).encode()

@@ -39,7 +39,16 @@ class TextEstimator(Protocol):
     """
 
     name: ClassVar[str]
-    resumes: ClassVar[bool]
+
+    @property
+    def resumes(self) -> bool: ...
+
+    def ready(self, pairs: TextPairs | None = None) -> None:
+        """Before any text is read.
+
+        Raises: DataError for pairs that it does not learn from; MissingExtra for a package that it
+        needs.
+        """
 
     def fit(
         self,
@@ -57,7 +66,7 @@ class TextEstimator(Protocol):
         judge: asked now and then while it learns from pairs; the best it saw is returned. start:
         an encoder of the same setting to go on from, instead of learning from texts.
 
-        Raises: DataError if there is too little text, or pairs are of no use to it.
+        Raises: DataError if there is too little text, and what `ready` raises.
         """
 
     def restore(

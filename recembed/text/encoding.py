@@ -63,4 +63,6 @@ def check_texts(texts: Sequence[str]) -> None:
 def refuse_tuning(name: str, pairs: TextPairs | None, start: Encoder | None) -> None:
     """For what cannot be tuned. Raises: DataError if there is something to tune with or from."""
     if pairs is not None or start is not None:
-        raise DataError(f"{name} does not learn from pairs or go on from an encoder: take network")
+        raise DataError(
+            f"{name} does not learn from pairs or go on from an encoder: take bag or network"
+        )

@@ -233,7 +233,7 @@ def _space(encoder: Encoder, pairs: TextPairs, alike: PerCase, seed: int) -> Spa
         texts = [texts[row] for row in drawn.tolist()]
     vectors = unit(encoded(encoder, texts).vectors)
     vectors = vectors[vectors.any(axis=1)]  # an unknown text lies nowhere on the sphere
-    alignment = float(2 - 2 * alike.mean()) if len(alike) else math.nan
+    alignment = max(float(2 - 2 * alike.mean()), 0.0) if len(alike) else math.nan
     return Space(alignment, uniformity(vectors) if len(vectors) > 1 else math.nan)
 
 

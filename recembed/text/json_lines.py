@@ -49,7 +49,14 @@ def json_text(value: Any, name: str, where: str) -> str | None:
     """What a text column has in a line. Raises: DataError if that is something else than text."""
     if value is None or isinstance(value, str):
         return value
-    raise DataError(f"{where}: {name!r} is {value!r}, no text")
+    raise DataError(f"{where}: {name!r} is {repr(value)[:60]}, no text")
+
+
+def _small(value: Any, name: str, where: str) -> Any:
+    """A value as it is. Raises: DataError for a whole number that Arrow does not take."""
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise DataError(f"{where}: {name!r} is {repr(value)[:60]}, too large a number")
+    return value
 
 
 def json_table(path: Path) -> Table:
@@ -62,15 +69,18 @@ def json_table(path: Path) -> Table:
         numbers.clear()
         for number, one in json_objects(path):
             numbers.append(number)
+            where = f"line {number} of {path.name}"
             for name in names:
                 value = one.get(name)
                 if name in ids:
-                    value = _whole(json_text(value, name, f"line {number} of {path.name}"))
-                found[name].append(value)
+                    found[name].append(_whole(json_text(value, name, where)))
+                else:
+                    found[name].append(_small(value, name, where))
         try:
             return pa.table({name: _array(values, name in ids) for name, values in found.items()})
         except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-            raise DataError(f"{path.name}: {error}: make the column one type") from error
+            why = str(error).splitlines()[0][:160]
+            raise DataError(f"{path.name}: {why}: make the column one type") from error
 
     return Table(path.name, columns, read, lambda row: f"line {numbers[row]} of {path.name}")
 

@@ -21,10 +21,10 @@ from recembed.text.network_encoder import DIGEST, WEIGHTS, NetworkEncoder, check
 from recembed.text.pairs import TextPairs
 from recembed.text.streams import BREAK, as_sequences
 from recembed.text.texts import Texts
-from recembed.text.tokenizer import MASK, Subtokens, Tokenizer
+from recembed.text.tokenizer import MASK, Subtokens, Tokenizer, tokenizers_library
 from recembed.training.corpus import counts_of
 from recembed.training.texts.settings import LSTM, Masked, Mean, Part, SkipGramStart, Transformer
-from recembed.training.texts.tuning_settings import Tuning
+from recembed.training.texts.tuning_settings import Tuning, decided
 
 if TYPE_CHECKING:
     from recembed.training.texts.pairs import PairRows
@@ -39,7 +39,6 @@ class Network:
     """
 
     name: ClassVar[str] = "network"
-    resumes: ClassVar[bool] = True
     dim: int = setting(256, "length of a vector, also of a token's", low=1, high=4096)
     network: Part = setting(Transformer(), "what tokens come to in their text")
     tokens: Subtokens = setting(Subtokens(), "how text becomes tokens")
@@ -60,6 +59,19 @@ class Network:
         if isinstance(self.network, LSTM) and self.dim % 2:
             raise DataError(f"dim {self.dim} cannot be shared by an LSTM each way: choose it even")
 
+    @property
+    def resumes(self) -> bool:
+        """Where it guesses masked tokens."""
+        return self.masked.epochs > 0 and not isinstance(self.network, Mean)
+
+    def ready(self, pairs: TextPairs | None = None) -> None:
+        check_torch()
+        tokenizers_library()
+        if pairs is not None:
+            decided(self.tune, pairs.scores, negatives=pairs.negatives is not None)
+        elif self.simcse:
+            decided(self.tune, None)
+
     def fit(
         self,
         texts: Texts,
@@ -78,7 +90,7 @@ class Network:
         Raises: MissingExtra without torch; DataError if there is too little to learn from, or start
         is another network; Diverged or Interrupted with the encoder so far.
         """
-        check_torch()
+        self.ready(pairs)
         if start is not None:
             encoder = self._copy(start, machine)
             if pairs is None:
@@ -196,7 +208,7 @@ class Network:
         self, encoder: NetworkEncoder, corpus: Sequences, seed: int, progress: Progress
     ) -> None:
         """Guess masked tokens, where the network sees any around them."""
-        if self.masked.epochs == 0 or isinstance(self.network, Mean):
+        if not self.resumes:
             return
         from recembed.training.texts.masked import Stream, train_masked
 

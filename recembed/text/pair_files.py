@@ -16,6 +16,7 @@ from recembed.text.pairs import TextPairs
 from recembed.text.tables import TextColumns, open_texts, text_column
 
 USUAL = TextColumns()
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,15 @@ def read_pairs(path: Path, columns: TextColumns = USUAL) -> TextPairs:
     return found
 
 
-def without_empty(pairs: TextPairs) -> tuple[TextPairs, int]:
+def without_empty(pairs: TextPairs, file: str = "this file") -> tuple[TextPairs, int]:
     """The pairs that have two texts, and how many have not: there is nothing to learn from those.
 
-    Raises: DataError if all are empty.
+    Raises: DataError if all have an empty one, naming the file.
     """
     texts = zip(pairs.first, pairs.second, strict=True)
     rows = np.array([bool(one.strip() and other.strip()) for one, other in texts])
+    if not rows.any():
+        raise DataError(f"each of the pairs of {file} has an empty text: no pair to learn from")
     return pairs.take(np.flatnonzero(rows)), int(np.count_nonzero(~rows))
 
 
@@ -94,8 +97,9 @@ def _pairs(table: Table, columns: TextColumns, first: str, second: str) -> TextP
 def _labelled(table: Table, text: str, label: str) -> Labelled:
     data = _read(table, [text], label)
     labels = data.column(label).to_pylist()
-    if None in labels:
-        raise DataError(f"{table.where(labels.index(None))} has no label in {label!r}")
+    missing = [at for at, one in enumerate(labels) if one is None or one != one]  # nan is unequal
+    if missing:
+        raise DataError(f"{table.where(missing[0])} has no label in {label!r}")
     return Labelled(text_column(table, data, text), list(map(str, labels)))
 
 
@@ -112,15 +116,16 @@ def _read(table: Table, texts: Sequence[str], other: str | None) -> pa.Table:
 def _scores(table: Table, data: pa.Table, name: str) -> NDArray[np.float32]:
     values = data.column(name).to_pylist()
     found = np.array([_number(value) for value in values], np.float64)
-    wrong = np.flatnonzero(~np.isfinite(found))
+    wrong = np.flatnonzero(~(np.abs(found) <= LARGEST))
     if len(wrong):
         at = int(wrong[0])
-        raise DataError(f"{table.where(at)}: the score {values[at]!r} is no finite number")
+        shown = repr(values[at])[:60]
+        raise DataError(f"{table.where(at)}: the score {shown} is no finite number of float32")
     return found.astype(np.float32)
 
 
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan

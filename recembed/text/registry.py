@@ -1,8 +1,10 @@
 """Every text estimator by name; the module of one is imported only when it is used."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from recembed.errors import DataError
 from recembed.registers import made
 from recembed.text.encoder import TextEstimator
 
@@ -22,7 +24,11 @@ def names() -> list[str]:
 def text_estimator(name: str, values: Mapping[str, Any] | None = None) -> TextEstimator:
     """The estimator `name` with its defaults, changed by `values` (see settings.change).
 
-    Raises: DataError for an unknown name or hyperparameter, with the nearest ones.
+    Raises: DataError for an unknown name or hyperparameter, with those there are.
     """
+    if name not in PLACES:
+        near = difflib.get_close_matches(name, PLACES)
+        listed = ", ".join(dict.fromkeys([*near, *PLACES]))
+        raise DataError(f"no encoder {name!r}; there is {listed}")
     found: TextEstimator = made("encoder", PLACES, name, values or {})
     return found

@@ -40,6 +40,10 @@ class SentenceTransformers:
     def __post_init__(self) -> None:
         check(self)
 
+    def ready(self, pairs: TextPairs | None = None) -> None:
+        refuse_tuning(self.name, pairs, None)
+        _check_library(self.name)
+
     def fit(
         self,
         texts: Texts,
@@ -57,7 +61,7 @@ class SentenceTransformers:
         its weights are a pickle or it needs code of its own.
         """
         refuse_tuning(self.name, pairs, start)
-        _check_library(self.name)
+        self.ready()
         if not self.path:
             raise DataError("path is a model's folder, or its name on the hub: none is given")
         folder = self.path if Path(self.path).is_dir() else _downloaded(self.path)

@@ -28,14 +28,16 @@ def _is_parquet(path: Path) -> bool:
         return path.suffix.lower() in PARQUET or file.read(4) == b"PAR1"
 
 
-def check_column(path: Path, column: str | None) -> None:
-    """Before the work. Raises: DataError if no such column, or none of a usual name, is text."""
+def column_of(path: Path, column: str | None) -> str:
+    """The column that is read, None: the one of a usual name.
+
+    Raises: DataError if there is none, or it is no text.
+    """
     if _is_parquet(path):
         with broken(path), pq.ParquetFile(path) as file:
-            _of_parquet(path, file, column)
-    else:
-        names = json_columns(path) if is_json_lines(path) else TextFile.open(path, "item").columns
-        needed("text", column, names, path.name)
+            return _of_parquet(path, file, column)
+    names = json_columns(path) if is_json_lines(path) else TextFile.open(path, "item").columns
+    return needed("text", column, names, path.name)
 
 
 def table_blocks(path: Path, column: str | None, task: Task | None = None) -> Iterator[bytes]:

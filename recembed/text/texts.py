@@ -8,7 +8,7 @@ from typing import TypeAlias, get_args
 from recembed.errors import DataError
 from recembed.progress import QUIET, Progress, Task
 from recembed.text.blocks import Counts, Invalid, check_files, joined, text_blocks, valid
-from recembed.text.table_blocks import check_column, is_table, table_blocks
+from recembed.text.table_blocks import column_of, is_table, table_blocks
 
 LONGEST = 1 << 20  # characters of a text: of a whole book, its beginning has to do
 MANY = 1 << 10  # texts of a list that are joined at once
@@ -41,10 +41,15 @@ class Texts:
         check_files(paths)
         for path in paths:
             if is_table(path):
-                check_column(path, column)
+                column_of(path, column)
             elif column is not None:
                 raise DataError(f"{path} has no column {column!r}: its lines are its texts")
         return cls(tuple(paths), column=column, invalid=invalid)
+
+    def guessed(self) -> list[str]:
+        """What tells of each table whose column was not named which one is read."""
+        tables = [] if self.column else [path for path in self.files if is_table(path)]
+        return [f"{path.name}: its texts are {column_of(path, None)!r}" for path in tables]
 
     @property
     def size(self) -> int:

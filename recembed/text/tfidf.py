@@ -97,6 +97,10 @@ class TfIdf:
         if self.terms.min_n > self.terms.max_n:
             raise DataError(f"terms.min_n {self.terms.min_n} is above max_n {self.terms.max_n}")
 
+    def ready(self, pairs: TextPairs | None = None) -> None:
+        refuse_tuning(self.name, pairs, None)
+        _vectorizer(self)
+
     def fit(
         self,
         texts: Texts,

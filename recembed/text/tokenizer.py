@@ -61,7 +61,7 @@ class Subtokens:
 
         Raises: DataError if there is no text; MissingExtra without tokenizers.
         """
-        library = _library()
+        library = tokenizers_library()
         texts.check()
         learner = library.Tokenizer(
             library.models.Unigram() if self.kind == "unigram" else library.models.BPE()
@@ -113,7 +113,7 @@ class Subtokens:
     def restore(self, array: NDArray[np.uint8]) -> "Tokenizer":
         """The tokenizer whose `array()` this is. Raises: DataError if it is none."""
         found = Tokenizer(array.tobytes(), self.normal)
-        _library()
+        tokenizers_library()
         try:
             names = found.names(range(len(NAMES)))
         except Exception as error:  # the library has no error of its own
@@ -166,7 +166,7 @@ class Tokenizer:
 
     @cached_property
     def _library(self) -> Any:
-        return _library().Tokenizer.from_str(self.json.decode())
+        return tokenizers_library().Tokenizer.from_str(self.json.decode())
 
     @cached_property
     def _pieces(self) -> "Pieces":
@@ -199,7 +199,8 @@ def _apart(text: str) -> str:
     return LONG.sub(r"\g<0> ", text)
 
 
-def _library() -> Any:
+def tokenizers_library() -> Any:
+    """Raises: MissingExtra where there is none."""
     try:
         import tokenizers
     except ImportError as error:

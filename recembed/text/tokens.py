@@ -111,7 +111,7 @@ class Tokens:
         if not words:
             raise DataError(
                 f"no word in {texts.where}: is it text? Words are letters and digits unless "
-                "tokens.pattern says otherwise"
+                "the pattern of its tokens says otherwise"
             )
         for turn in range(self.phrases):
             target = folder / str(turn + 1)
@@ -161,7 +161,7 @@ class Tokens:
             most = int(counts.max())
             raise DataError(
                 f"none of {len(words)} words occurs {self.min_count} times (the most frequent: "
-                f"{most}{', a stop word' if frequent else ''}): set tokens.min_count lower"
+                f"{most}{', a stop word' if frequent else ''}): set min_count of its tokens lower"
             )
         kept.sort(key=lambda at: (-counts[at], words[at]))
         return kept[: self.max_vocabulary]

@@ -108,11 +108,16 @@ class WordModel:
         vectors, known = self.vectors(words)
         if not known.all():
             word = words[int(np.argmin(known))]
+            if self.words.vocabulary.rows([self._spelt(word)])[0] >= 0:
+                raise DataError(
+                    f"the word {word!r} never stood beside another word: it has no vector"
+                )
             raise DataError(f"the word {word!r} is unknown; {self._close(self._spelt(word))}")
         return vectors
 
     def _close(self, word: str) -> str:
-        common = self.words.vocabulary.ids[:SPELT].to_pylist()
+        rows = np.flatnonzero(self.words.known)[:SPELT].astype(np.int32)
+        common = self.words.vocabulary.take(rows).to_pylist()
         spelt = {each.lower(): each for each in reversed(common)}  # the most frequent spelling
         near = [spelt[one] for one in difflib.get_close_matches(word.lower(), spelt, 3)]
         return f"there is {', '.join(near)}" if near else "no word is spelt like it"

@@ -44,16 +44,7 @@ class Store:
 
         Raises: DataError if a file cannot be written there.
         """
-        if not path.parent.is_dir():
-            raise DataError(f"no folder {path.parent} for the checkpoint: make it first")
-        if path.exists() and not path.is_file():
-            raise DataError(f"the checkpoint {path} is not a file: name another")
-        probe = path.with_name(f".{path.name}.probe")
-        try:
-            probe.touch()
-            probe.unlink(missing_ok=True)
-        except OSError as error:
-            raise DataError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
+        check_place(path)
         digest = hashlib.blake2b(repr(setting).encode())
         for each in data:
             parts = (each.values, each.offsets) if isinstance(each, Sequences) else (each,)
@@ -99,6 +90,20 @@ class Store:
         if not self.path.exists():
             return "; it came too early for a checkpoint"
         return f"; the last good state is in {self.path}"
+
+
+def check_place(path: Path) -> None:
+    """Raises: DataError if a checkpoint cannot be written there."""
+    if not path.parent.is_dir():
+        raise DataError(f"no folder {path.parent} for the checkpoint: make it first")
+    if path.exists() and not path.is_file():
+        raise DataError(f"the checkpoint {path} is not a file: name another")
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"the checkpoint {path} cannot be written: {error.strerror}") from error
 
 
 def _digest(state: Resumable) -> str:

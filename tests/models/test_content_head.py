@@ -37,6 +37,9 @@ def test_the_ridge_is_the_one_by_which_rows_are_best_told_from_the_others(n, noi
         losses.append(loss)
     head = ContentHead.of(texts.astype(np.float32), vectors.astype(np.float32))
     assert head.ridge == RIDGES[int(np.argmin(losses))]
+    means = (vectors.sum(axis=0) - vectors) / (n - 1)  # of the others
+    explained = 1 - min(losses) / np.square(vectors - means).sum()
+    np.testing.assert_allclose(head.explained, max(0, explained), atol=1e-3)
 
 
 def test_it_is_the_ridge_regression_of_scikit_learn(monkeypatch):
@@ -52,6 +55,8 @@ def test_noise_alone_is_told_by_its_mean():
     texts = random.normal(size=(60, 40)).astype(np.float32)
     head = ContentHead.of(texts, random.normal(2, 1, size=(60, 5)).astype(np.float32))
     assert head.ridge >= 10
+    assert head.explained < 0.03
+    assert not head.tells
     np.testing.assert_allclose(head.told(texts).mean(axis=0), head.offset, atol=0.1)
 
 
@@ -61,6 +66,7 @@ def test_what_is_stored_answers_the_same():
     again = ContentHead.restore(head.arrays())
     assert np.array_equal(again.told(texts), head.told(texts))
     assert (again.ridge, again.length, again.dim) == (head.ridge, head.length, 3)
+    assert again.explained == head.explained
 
 
 def test_texts_that_are_all_alike_tell_the_mean():

@@ -112,11 +112,18 @@ def test_items_that_come_one_after_another_are_placed_as_those_that_come_togethe
         assert np.array_equal(np.concatenate([first[name], second[name]]), array)
 
 
+def test_a_model_without_vectors_is_not_told_to_get_an_encoder():
+    setting = estimator("item-knn")
+    model = setting.fit(log_of(ITEMS), machine=ONE)
+    for texts in (False, True):
+        with pytest.raises(DataError, match="item-knn has no vectors to place an item by"):
+            newcomers(setting, model, log_of(ITEMS + 1), texts=texts)
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
         ("item2vec", {"dim": 8, "negatives": 3, "epochs": 1}),
-        ("popularity", {}),
         ("als", {"dim": 4}),
     ],
 )

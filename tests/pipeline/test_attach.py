@@ -1,6 +1,7 @@
 """A run with an encoder of texts: items that nobody touched are placed and found by their words."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -139,10 +140,24 @@ def test_users_and_what_was_trained_stay_where_they_are(attached, plain, model):
         assert [pair for pair in new if not pair[0].startswith("new")] == old
 
 
-def test_somebody_who_took_only_what_is_placed_by_text_gets_popular_items(attached):
-    made = Recommender.load(attached("als")).recommend_for(["new 1"], 3)
-    assert "popular" in made.reason
-    assert "new 1" not in [one.item for one in made]
+@pytest.mark.parametrize("model", VECTORS)
+def test_somebody_who_took_only_what_is_placed_by_text_gets_what_is_near_it(attached, model):
+    recommender = Recommender.load(attached(model))
+    near = next(one.item for one in recommender.similar("new 1", ALL) if one.item[0] != "n")
+    own, other = (
+        recommender.recommend_for([item], ALL, exclude_seen=False) for item in ("new 1", near)
+    )
+    assert own.reason == "model"
+    assert own == other
+    hits = []
+    for at in range(NEW):
+        made = recommender.recommend_for([f"new {at}"], 5, exclude_seen=False)
+        hits += [colour(one.item) == at % 4 for one in made]
+    assert np.mean(hits) > 0.5  # by chance .25
+    both = recommender.recommend_for(["new 1", "003"], 5, exclude_seen=False)
+    assert both == recommender.recommend_for(["003"], 5, exclude_seen=False)  # as ever
+    (because,) = recommender.recommend_for(["new 1"], 1, because=3)[0].because
+    assert (because.item, because.share) == ("new 1", 1)
 
 
 def test_attaching_again_changes_nothing_and_training_again_takes_it_away(
@@ -172,7 +187,9 @@ def test_a_text_finds_the_items_that_read_like_it(attached, model):
     scores = [one.score for one in made]
     assert scores == sorted(scores, reverse=True)
     assert max(scores) <= 1 + 1e-6
-    assert "new 5" in [one.item for one in recommender.search("azure", ALL)]
+    everything = recommender.search("azure", ALL)
+    assert {"new 1", "new 5"} < {one.item for one in everything}
+    assert {colour(one.item) for one in everything} == {1}  # the others have a score of 0
 
 
 def test_a_search_follows_the_wishes(copied):
@@ -185,9 +202,9 @@ def test_a_search_follows_the_wishes(copied):
     only = recommender.search("azure", 5, allow=["new 5", "003"], exclude=["003"])
     assert [one.item for one in only] == ["new 5"]
     assert only.note == "1 items instead of 5: no more are eligible"
-    where = recommender.search("azure", 3, where={"title": "ivory thing"})
+    where = recommender.search("azure thing", 3, where={"title": "ivory thing"})
     assert {colour(one.item) for one in where} == {3}
-    capped = recommender.search("azure", 4, cap={"title": 1})
+    capped = recommender.search("azure thing", 4, cap={"title": 1})
     assert sorted(colour(one.item) for one in capped) == [0, 1, 2, 3]
     for wish in ({"because": 1}, {"exclude_seen": True}):
         with pytest.raises(DataError, match="a text has no history"):
@@ -207,7 +224,10 @@ def test_the_commands_say_what_was_done_and_answer_by_text(plain, encoder, call,
     (told,) = done
     assert told["columns"] == ["title", "shelves"]
     assert (told["placed"], told["empty"], told["unknown"], told["cut"]) == (NEW, 0, 0, 0)
-    assert set(told["ridges"]) == {"items"}
+    assert set(told["ridges"]) == set(told["explained"]) == {"items"}
+    assert 0.2 < told["explained"]["items"] < 1  # items of a colour were bought together
+    assert told["note"] is None
+    assert Run.open(run).facts["text"]["explained"] == told["explained"]
     (answer,) = call("recommend", run, "--text", "ivory", "-k", 3).answers
     assert answer["reason"] == "text"
     assert {item["title"] for item in answer["items"]} == {"ivory thing"}
@@ -250,7 +270,10 @@ def test_an_index_and_reports_go_and_an_index_built_again_has_all(copied, encode
     run = copied("als")
     recembed.evaluate(run, quiet=True)
     call("index", run, "--kind", "annoy", "--quiet")
-    recembed.attach(run, encoder, quiet=True)
+    done = recembed.attach(run, encoder, quiet=True)
+    assert done.dropped == ("index", "reports")
+    assert "build the index again: recembed index" in done.note
+    assert recembed.attach(run, encoder, quiet=True).dropped == ()
     there = Run.open(run)
     assert not there.has("report.json")
     assert not there.has("index")
@@ -262,12 +285,27 @@ def test_an_index_and_reports_go_and_an_index_built_again_has_all(copied, encode
     assert "late" in listed(run, "u001")
 
 
+def test_texts_that_tell_nothing_of_the_vectors_are_told_of(plain, encoder, table, tmp_path):
+    mixed = things(table["item_id"].to_pylist(), np.arange(len(table)) % 4)
+    run = shutil.copytree(plain("als"), tmp_path / "run")
+    about = table.drop_columns(["title", "shelves"]).append_column("title", mixed["title"])
+    with writing(run, new=False) as writer:
+        items = Run.open(run).table("items")
+        order = {item: title for item, title in zip(*about.to_pydict().values(), strict=True)}
+        titles = pa.array([order[item] for item in items.column(0).to_pylist()])
+        writer.table("items", items.set_column(1, "title", titles))
+    done = recembed.attach(run, encoder, text="title", quiet=True)
+    assert done.explained["items"] < 0.005
+    assert "texts tell little of these vectors" in done.note
+
+
 def test_a_model_without_vectors_gets_a_search_alone(plain, encoder, tmp_path):
     run = shutil.copytree(plain("popularity"), tmp_path / "run")
     done = recembed.attach(run, encoder, quiet=True)
     assert (done.placed, done.ridges) == (0, {})
     assert done.items == len(Recommender.load(run).log.interactions.items)
-    with pytest.raises(DataError, match="this popularity cannot place"):
+    assert done.note == "popularity has no vectors: the encoder serves search by text alone"
+    with pytest.raises(DataError, match="popularity has no vectors to place an item by"):
         recembed.update(run, items=things(["late"], [1]))
 
 
@@ -305,6 +343,33 @@ def test_an_encoder_that_knows_nothing_of_the_items_is_refused(plain, tmp_path):
         writer.facts({"kind": "encoder", "model": setting.name, "setting": as_dict(setting)})
     with pytest.raises(DataError, match="knows something of 0 of 60 trained items"):
         recembed.attach(plain("als"), tmp_path / "encoder")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--seen", "exclude"), r"a text has no history: leave seen \(--seen\)"),
+        (("--because", 2), r"leave seen \(--seen\) and because \(--because\) out"),
+        (("--user", "u001"), "user and text exclude each other"),
+        (("--history", "001"), "history and text exclude each other"),
+        (("--all-users", "--out", "x.parquet"), "text and all users exclude each other"),
+    ],
+)
+def test_what_a_text_excludes_is_told_by_its_options(attached, refused, options, says):
+    assert re.search(says, refused("recommend", attached("als"), "--text", "azure", *options))
+
+
+def test_two_texts_are_refused(attached, misused):
+    said = misused("recommend", attached("als"), "--text", "azure", "--text", "ivory")
+    assert "one text is taken, not 2: they exclude each other" in " ".join(said.split())
+
+
+def test_runs_of_which_one_was_updated_say_what_to_do(copied, plain):
+    run = copied("als")
+    recembed.update(run, items=things(["late 1", "late 2"], [1, 2]))
+    says = "copy of als has 2 items that .*popularity lacks: update or train both"
+    with pytest.raises(RunError, match=says):
+        recembed.evaluate([run, plain("popularity")], out=run.parent / "report", quiet=True)
 
 
 def test_a_run_without_an_item_table_says_so(shop, encoder, call, tmp_path):

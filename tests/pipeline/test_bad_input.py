@@ -150,7 +150,7 @@ def test_questions_that_have_no_answer_are_one_line(made, refused):
     says("1 of 1 items are unknown, first: 'xyz'", "similar", run, "xyz")
     says("1 of 2 items are unknown, first: 'xyz'", "recommend", run, *history("001", "xyz"))
     says("or the items of one history", "recommend", run)
-    says("or the items of one history", "recommend", run, "--user", "u001", *history("001"))
+    says("user and history exclude each other", "recommend", run, "--user", "u001", *history("001"))
     says("has no Annoy index", "recommend", run, "--user", "u001", "--index", "annoy")
     says("has no Annoy index", "evaluate", run, "--index", "annoy")
     says("compares no items", "similar", made("popularity"), "001")

@@ -266,7 +266,7 @@ def test_two_processes_do_not_answer_into_one_file(made, tmp_path):
         ({"user": "u000", "out": "x"}, "for all users"),
         ({"user": "u000", "shard": "1/2"}, "for all users"),
         ({"all_users": True, "out": "x.csv"}, "name it so, not .*x.csv"),
-        ({"all_users": True, "user": "u000", "out": "x"}, "ask for all users"),
+        ({"all_users": True, "user": "u000", "out": "x"}, "user and all users exclude each other"),
         ({"all_users": True, "basket": "001", "out": "x"}, "ask for all users"),
         ({}, "ask for all users"),
         ({"all_users": True, "out": "x", "shard": "0/2"}, "1/8, 2/8"),

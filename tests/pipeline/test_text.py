@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import recembed
-from recembed.errors import DataError, Interrupted, RunError
+from recembed.errors import Interrupted, RunError
 from recembed.run.folder import Run
 
 pytest.importorskip("sklearn")
@@ -51,6 +51,7 @@ def folder(tmp_path_factory):
     pairs_of(40, seed=5).to_parquet(place / "valid.parquet")
     alike = pairs_of(60, seed=9).query("score == 5").drop(columns="score")
     alike.set_axis(["query", "document"], axis=1).to_csv(place / "alike.tsv", index=False, sep="\t")
+    shutil.copy(place / "alike.tsv", place / "found.tsv")
     labels = pd.DataFrame({"text": texts[:60], "topic": np.array(["sea", "bread"])[topics[:60]]})
     (place / "labels.jsonl").write_text(labels.to_json(orient="records", lines=True))
     return place
@@ -146,6 +147,9 @@ def test_a_report_has_what_suits_each_file(run, folder, call, tmp_path):
     assert grouping["v_measure"] > 0.9
     assert recembed.evaluate_text(run, files).table() + "\n" == said
     assert recembed.evaluate_text(run, files[0]).likeness[0].pairs == 40
+    meant = "\n".join(lines[-3:])
+    for word in ("alignment, uniformity: lower", "recall@k: the share", "most frequent: the"):
+        assert word in meant
 
 
 def test_what_is_odd_in_a_test_is_told(run, call, tmp_path):
@@ -185,7 +189,7 @@ def test_training_goes_on_from_a_run_with_its_setting(tuned, folder, tmp_path, r
         out=tmp_path / "run",
         start=tuned,
         pairs=folder / "alike.tsv",
-        valid=folder / "alike.tsv",
+        valid=folder / "found.tsv",
         set={"tune.epochs": 1},
         device="cpu",
         quiet=True,
@@ -213,7 +217,7 @@ def test_what_was_learned_until_ctrl_c_is_a_run(folder, tuned, tmp_path, monkeyp
             raise KeyboardInterrupt
         return 0.5
 
-    monkeypatch.setattr(recembed.pipeline.text, "judged", stopped_once)
+    monkeypatch.setattr(recembed.pipeline.text_options, "judged", stopped_once)
     run, files = tmp_path / "run", {"pairs": folder / "pairs.csv", "valid": folder / "alike.tsv"}
     with pytest.raises(Interrupted, match="has what was learned by then"):
         recembed.train_text(out=run, start=tuned, **files, device="cpu", quiet=True)
@@ -255,36 +259,6 @@ def test_texts_that_are_no_utf8_are_refused_or_replaced(call, refused, tmp_path)
     assert [each.name for each in tmp_path.iterdir() if each != vectors] == ["texts.txt", "run"]
     said = call("text", "encode", out, path, "--out", vectors, "--invalid", "replace")
     assert "4 texts encoded (1 empty, 1 cut, 1 replaced)" in said.err
-
-
-def test_mistakes_are_one_line(run, folder, refused, tmp_path):
-    def says(message, *arguments):
-        assert message in refused("text", *arguments)
-
-    out = ("--out", tmp_path / "out")
-    texts, pairs = folder / "texts.txt", folder / "pairs.csv"
-    says("no encoder 'bert'; there is", "train", texts, "--model", "bert", *out)
-    says("there is no file", "train", tmp_path / "no", *TFIDF, *out, "--quiet")
-    says("no hyperparameter 'dmi'", "train", texts, *TFIDF, "--set", "dmi=3", *out)
-    says("does not learn from pairs", "train", texts, *TFIDF, "--pairs", pairs, *out, "--quiet")
-    kept = ("--checkpoint", tmp_path / "kept", *out, "--quiet")
-    says("tf-idf keeps no checkpoint", "train", texts, *TFIDF, *kept)
-    says("from an encoder keeps no", "train", "--start", run, "--pairs", pairs, *kept)
-    says("no column role 'txt'", "train", texts, *TFIDF, "--columns", "txt=a", *out)
-    says("its lines are its texts", "train", texts, *TFIDF, "--columns", "text=a", *out)
-    says("there is no file", "evaluate", run, tmp_path / "no")
-    says("pairs are sentence1", "evaluate", run, texts)
-    says("there is no folder", "evaluate", run, pairs, "--out", tmp_path / "no" / "report.json")
-    says("there is no folder", "encode", run, texts, "--out", tmp_path / "no" / "file")
-    says("has no column 'id'", "encode", run, texts, *out, "--columns", "id=id", "--quiet")
-    says("no text column that can be guessed", "encode", run, pairs, *out, "--quiet")
-    (tmp_path / "empty.txt").write_text("")
-    says("there are 0 texts", "encode", run, tmp_path / "empty.txt", *out, "--quiet")
-    with pytest.raises(DataError, match="none is named"):
-        recembed.evaluate_text(run, [])
-    with pytest.raises(DataError, match="invalid is refuse or replace"):
-        recembed.encode_texts(run, texts, out=tmp_path / "out", invalid="ignore")
-    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]
 
 
 def test_a_damaged_run_is_refused(run, folder, refused, tmp_path):

@@ -84,6 +84,27 @@ def test_every_form_has_the_vectors_of_the_run(words, call, tmp_path, form):
         assert [each["word"] for each in answer["nearest"]] == near
 
 
+def test_a_file_that_ends_so_is_parquet_unless_a_form_is_named(words, call, tmp_path):
+    out = tmp_path / "vectors.parquet"
+    call("text", "export", words, "--out", out)
+    assert pq.read_table(out).column_names == ["id", "vector"]
+    assert recembed.export_words(words, out, form="word2vec") == 10
+    assert out.read_text().startswith("10 8\n")
+
+
+def test_words_without_a_vector_are_told(call, refused, tmp_path):
+    (tmp_path / "corpus").write_text("ship sail\n" * 9 + "book\n" * 9)
+    run = tmp_path / "run"
+    options = ("--out", run, "--set", "dim=4", "--set", "method.subsample=0")
+    said = call("text", "train-words", tmp_path / "corpus", *options).err.splitlines()[-1]
+    assert said.startswith("3 words, 1 of them never beside another word, trained in ")
+    line = refused("text", "nearest", run, "book")
+    assert line.endswith("the word 'book' never stood beside another word: it has no vector")
+    assert "'boook' is unknown; no word is spelt like it" in refused(
+        "text", "nearest", run, "boook"
+    )
+
+
 def test_a_report_has_each_test_and_is_the_same_from_a_run_and_its_file(
     words, call, tests_of_it, tmp_path
 ):
@@ -195,7 +216,7 @@ def test_other_mistakes_are_one_line(words, refused, tests_of_it, tmp_path):
     says("there is no folder", "evaluate-words", words, tests_of_it[0], "--out", "no/such/file")
     says("its first line has to be two whole numbers", "nearest", tests_of_it[0], "word")
     says("there is no folder", "export", words, "--out", tmp_path / "no" / "file")
-    with pytest.raises(DataError, match="form is word2vec, word2vec-binary or parquet"):
+    with pytest.raises(DataError, match="form is auto, word2vec, word2vec-binary or parquet"):
         recembed.export_words(words, tmp_path / "out", form="csv")
     with pytest.raises(DataError, match="a test is a file of word pairs or analogies"):
         recembed.evaluate_words(words, [])

@@ -100,9 +100,11 @@ def test_an_item_is_told_with_its_columns(client):
         "item": "017",
         "title": "Thing 17",
         "trained": True,
+        "placed": "events",
         "columns": {"title": "Thing 17", "colour": "colour 1"},
     }
-    assert client.get("/items/061").json()["trained"] is False  # of the table alone
+    of_the_table_alone = client.get("/items/061").json()
+    assert (of_the_table_alone["trained"], of_the_table_alone["placed"]) == (False, None)
 
 
 @pytest.fixture(scope="module")

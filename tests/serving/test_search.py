@@ -5,6 +5,7 @@ import shutil
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
@@ -44,12 +45,59 @@ def test_what_is_found_is_what_python_finds(searched):
     assert {int(one["item"]) // 15 for one in found["items"]} == {2}
 
 
+def test_a_search_takes_what_a_list_takes_and_finds_what_python_finds(searched):
+    client, run = searched
+    first = recembed.recommend(run, text="colour 2", k=1)[0][0].item
+    wish = {"exclude": [first], "k": 6}
+    wish |= {"where": {"colour": ["colour 2", "colour 3"]}, "cap": {"colour": 2}}
+    (made,) = recembed.recommend(run, text="colour 2", **wish, diversity=0.5)
+    wanted = [one.item for one in made]
+    assert len(wanted) == 4
+    posted = client.post("/search", json={"text": "colour 2", **wish, "diversity": 0.5})
+    query = {
+        **wish,
+        "where": ["colour=colour 2", "colour=colour 3"],
+        "cap": ["colour=2"],
+        "diversity": 0.5,
+    }
+    asked = client.get("/search", params={"text": "colour 2", **query})
+    for answer in (posted, asked):
+        assert answer.status_code == 200, answer.json()
+        assert [one["item"] for one in answer.json()["items"]] == wanted
+    only = client.get("/search", params={"text": "colour 2", "allow": [first]}).json()
+    assert [one["item"] for one in only["items"]] == [first]
+
+
+def test_what_is_placed_by_its_text_was_not_trained(searched):
+    items = [searched[0].get(f"/items/{item}").json() for item in ("017", "061")]
+    assert [(one["trained"], one["placed"]) for one in items] == [(True, "events"), (False, "text")]
+
+
+def test_the_document_says_what_a_search_takes(searched):
+    paths = searched[0].get("/openapi.json").json()["paths"]["/search"]
+    schemas = {each["name"]: each["schema"] for each in paths["get"]["parameters"]}
+    (content,) = paths["post"]["requestBody"]["content"].values()
+    assert set(schemas) == set(content["schema"]["properties"])
+    for each in (schemas["text"], content["schema"]["properties"]["text"]):
+        assert each["maxLength"] == 4096
+        assert "at most 4096 characters" in each["description"]
+
+
+@pytest.mark.parametrize("how", [{"params": {"text": "red"}}, {"json": {"text": "red"}}])
+def test_a_run_without_an_encoder_has_no_search(client, how):
+    answer = client.request("POST" if "json" in how else "GET", "/search", **how)
+    assert answer.status_code == 404
+    assert "recembed attach" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [
         ({"text": "red", "k": 21}, "k is at most 20"),
         ({"text": "x" * 4097}, "at most 4096 characters"),
         ({"k": 3}, "text: Field required"),
+        ({"text": "red", "because": 1}, "because: Extra inputs"),
+        ({"text": "red", "where": "colour"}, "where and cap are COLUMN=VALUE"),
         ({"text": ["a", "b"]}, "one value is taken"),
     ],
 )
@@ -70,7 +118,7 @@ def test_whatever_is_searched_for_the_answer_is_what_the_document_says(searched)
     asked = set()
 
     @settings(max_examples=30, suppress_health_check=list(HealthCheck))
-    @given(document["/search"]["GET"].as_strategy())
+    @given(st.one_of(*(document["/search"][each].as_strategy() for each in ("GET", "POST"))))
     def ask(case):
         asked.add(case.call_and_validate(checks=CHECKS).status_code)
 

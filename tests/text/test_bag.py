@@ -121,11 +121,21 @@ def test_words_that_are_kept_ready_are_bounded(monkeypatch):
         ({"spelling": 100}, "spelling is a multiple of 64"),
         ({"min_n": 5}, "min_n 5 is above max_n 4"),
         ({"words.tokens.phrases": 1}, "a bag has no phrases"),
+        ({"words.dim": 4, "removed": 4}, "would leave nothing of a meaning of words.dim 4"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(values, says):
     with pytest.raises(DataError, match=says):
         change(Bag(), values)
+
+
+def test_a_meaning_that_lies_in_what_is_removed_is_none():
+    encoder = made(SPELLED, ["the cat sat", "the mat sank"])
+    directions = unit(np.random.default_rng(0).normal(size=(1, 9)).astype(np.float32))
+    vectors = np.concatenate([directions, -directions, unit(directions + 0.1)])
+    meant = {"the": 0, "cat": 1, "mat": 2}
+    left = BagEncoder(encoder.parts, encoder.rarity, meant, vectors, ONE).without(directions)
+    assert left.vectors.any(axis=1).tolist() == [False, False, True]
 
 
 def test_texts_without_words_are_refused():

@@ -153,6 +153,12 @@ def test_a_judge_prefers_the_better_encoder():
     assert judged(Known(other), scored) == pytest.approx(-1)
 
 
+def test_texts_that_are_all_the_same_are_aligned_and_not_below():
+    texts = {str(at): np.array([0.6, 0.8], np.float32) * 1.0000001 for at in range(4)}
+    space = likeness(Known(texts), pairs_of(("0", "1"), ("2", "3"), scores=[1, 2])).space
+    assert f"{space.alignment:.4f}" == "0.0000"
+
+
 def test_uniformity_is_the_plain_formula(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -104,8 +105,8 @@ def test_an_empty_cell_is_an_empty_text_and_left_out_of_learning(file):
     assert list(pairs.first) == ["a", "", "d"]
     kept, left_out = without_empty(pairs)
     assert (kept.first, kept.second, left_out) == (["a"], ["b"], 2)
-    with pytest.raises(DataError, match="there are no pairs"):
-        without_empty(pairs.take(pd.array([1]).to_numpy()))
+    with pytest.raises(DataError, match=r"pairs of our\.csv has an empty text"):
+        without_empty(pairs.take(pd.array([1]).to_numpy()), "our.csv")
 
 
 BAD = {"sentence1": "a", "sentence2": "b", "score": "1"}
@@ -118,9 +119,15 @@ BAD = {"sentence1": "a", "sentence2": "b", "score": "1"}
         ([BAD, {**BAD, "score": "much"}], "the score 'much' is no finite number"),
         ([BAD, {**BAD, "score": None}], "no finite number"),
         ([BAD, {**BAD, "score": "inf"}], "the score '?inf'? is no finite number"),
+        (
+            [BAD, {**BAD, "score": "-1e39"}],
+            "the score '?-1e[+]?39'? is no finite number of float32",
+        ),
+        ([BAD, {**BAD, "score": "9" * 999}], "the score '?(9{59}|inf) is no finite number"),
         ([{"a": "x", "b": "y"}] * 2, "has the columns a, b: pairs are sentence1"),
         ([{"sentence1": "a", "sentence2": "b", "label": 1}] * 2, "pairs with a label"),
         ([{"text": "a", "label": None}, {"text": "b", "label": "c"}], "has no label in 'label'"),
+        ([{"text": "a", "label": 1.0}, {"text": "b", "label": np.nan}], "has no label in 'label'"),
     ],
 )
 def test_what_is_no_pair_is_refused_with_its_place(file, ending, rows, message):
@@ -137,6 +144,8 @@ def test_messages_name_the_line(file, tmp_path):
         read_test(file([BAD, {**BAD, "sentence2": None}], "parquet"))
     with pytest.raises(DataError, match=r"line 2 of pairs\.jsonl has no text in 'sentence2'"):
         read_test(file([BAD, {"sentence1": "a", "score": "2"}]))
+    with pytest.raises(DataError, match=r"line 2 of pairs\.jsonl: 'score' is 9{60}, too large"):
+        read_test(file([{**BAD, "score": 1}, {**BAD, "score": int("9" * 99)}]))
     with pytest.raises(DataError, match=r"line 2 of pairs\.jsonl: 'sentence2' is 7, no text"):
         read_test(file([BAD, {**BAD, "sentence2": 7}]))
     path = tmp_path / "bad.jsonl"

@@ -216,7 +216,10 @@ def test_a_stop_word_is_part_of_no_phrase(encoded):
         (b"good\n\x00\x01", "line 2 of .*txt is not text: it has a byte 0"),
         (gzip.compress(b"some text " * 9, mtime=0)[:-9], "txt cannot be read: "),
         (lzma.compress(b"some text " * 9)[:-9], "txt cannot be read: "),
-        (b"one two", "none of 2 words occurs 5 times .the most frequent: 1.: set tokens.min_count"),
+        (
+            b"one two",
+            "none of 2 words occurs 5 times .the most frequent: 1.: set min_count of its tokens",
+        ),
     ],
 )
 def test_what_is_no_corpus_is_refused_in_one_line(encoded, content, message):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recembed import seed as seeds
 from recembed.arrays import Vectors, blocks_of
-from recembed.errors import DataError, Diverged
+from recembed.errors import Diverged
 from recembed.progress import QUIET, Progress, Task
 from recembed.protocols import THIS_MACHINE, Machine
 from recembed.training.average import Average
@@ -23,7 +23,7 @@ from recembed.training.texts.mining import hard_negatives
 from recembed.training.texts.packed import Packed
 from recembed.training.texts.pairs import PairRows, Partners, Rows64
 from recembed.training.texts.steps import CLIP, optimiser, step_size
-from recembed.training.texts.tuning_settings import Auto, CoSENT, Softmax, Triplet, Tuning
+from recembed.training.texts.tuning_settings import Tuning, decided
 from recembed.training.towers.precision import autocast
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def tune(
 
     Raises: DataError if these pairs are not what the loss learns from.
     """
-    setting, pairs, device = decided(setting, pairs), pairs.cleaned(), device_of(machine)
+    setting = decided(setting, pairs.scores, negatives=pairs.negatives is not None)
+    pairs, device = pairs.cleaned(), device_of(machine)
     rounds: Rounds[Weights]
     rounds = Rounds(None if judge is None else lambda _: judge(), setting.epochs)
     with alone(machine, device):
@@ -66,29 +67,6 @@ def tune(
                 raise
             return work.end("diverged" if isinstance(error, Diverged) else "interrupted", error)
         return work.end("complete")
-
-
-def decided(setting: Tuning, pairs: PairRows) -> Tuning:
-    """With the loss that is meant. Raises: DataError if these pairs are not what it learns from."""
-    loss, scores, mines = setting.loss, pairs.scores, setting.mining.every > 0
-    if isinstance(loss, Auto):
-        loss = Softmax() if scores is None else CoSENT()
-    if isinstance(loss, CoSENT):
-        if scores is None or len(np.unique(scores)) < 2:
-            raise DataError("loss=cosent needs pairs with scores that differ: use loss=softmax")
-        if mines or pairs.negatives is not None:
-            raise DataError("loss=cosent takes no negatives: leave them, or the scores, out")
-    elif scores is not None:
-        raise DataError(
-            f"loss={loss.kind} takes pairs that belong together, not scores: use loss=cosent, or "
-            "leave the scores out"
-        )
-    if isinstance(loss, Triplet) and pairs.negatives is None and not mines:
-        raise DataError(
-            "loss=triplet needs a negative for each pair: name them, have them found "
-            "(mining.every=1), or use loss=softmax"
-        )
-    return replace(setting, loss=loss)
 
 
 class _Work:
@@ -125,11 +103,13 @@ class _Work:
                 self.mined = hard_negatives(self.pairs, self.partners, vectors, nearest, machine)
             order = seeds.rng(self.seed, "pairs", epoch).permutation(len(self.pairs))
             for which in np.array_split(order, self.an_epoch):
-                loss = self._step(which)
-                if self.steps % READ.get(self.device.type, 1) == 0:
+                loss, last = self._step(which), self.steps % self.an_epoch == 0
+                if last or self.steps % READ.get(self.device.type, 1) == 0:
+                    self._check(loss)
+                    if last:
+                        self._look(epoch + 1)
                     note = self._note(epoch, float(loss))
                 task.advance(len(which), note)
-            self._look(epoch + 1)
 
     def keeps(self, error: BaseException) -> bool:
         """Whether a tuning that ended early leaves something; the network is as it was else."""
@@ -222,8 +202,8 @@ class _Work:
             self.rounds.after(epoch, lambda: made)
 
     def _keep(self) -> Weights | None:
-        """The weights as they stand, if they are good."""
-        if not all(bool(each.isfinite().all()) for each in self.named.values()):
+        """The weights as they stand, if they are good: also their squares are numbers."""
+        if not all(bool(each.square().sum().isfinite()) for each in self.named.values()):
             return None
         made = self._weights()
         self.good = (made, self.steps)
@@ -238,9 +218,11 @@ class _Work:
             each.copy_(weights[name])
         self.network.eval()
 
-    def _note(self, epoch: int, loss: float) -> str:
-        if not np.isfinite(loss):
+    def _check(self, loss: Tensor) -> None:
+        if not bool(loss.isfinite()):
             raise self._diverged()
+
+    def _note(self, epoch: int, loss: float) -> str:
         looks = self.rounds.looks
         valid = f", valid {looks[-1][1]:.4f}" if looks else ""
         return f"epoch {epoch + 1}/{self.setting.epochs}, loss {loss:.3f}{valid}"

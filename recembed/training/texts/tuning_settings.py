@@ -1,8 +1,12 @@
 """What users choose of the tuning of an encoder by pairs of texts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import numpy as np
+
+from recembed.arrays import Vectors
+from recembed.errors import DataError
 from recembed.settings import check, log_between, one_of, setting
 
 
@@ -60,7 +64,7 @@ class CoSENT:
     """
 
     scale: float = setting(
-        20.0, "of a difference of cosines", low=1e-3, high=1e3, search=log_between(5.0, 50.0)
+        10.0, "of a difference of cosines", low=1e-3, high=1e3, search=log_between(5.0, 50.0)
     )
     kind: Literal["cosent"] = setting("cosent", "cosines in the order of the scores")
 
@@ -118,3 +122,35 @@ class Tuning:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def decided(setting: Tuning, scores: Vectors | None, *, negatives: bool = False) -> Tuning:
+    """With the loss that is meant for pairs with these scores, or with negatives.
+
+    Raises: DataError if they are not what it learns from.
+    """
+    loss, mines = setting.loss, setting.mining.every > 0
+    if isinstance(loss, Auto):
+        loss = Softmax() if scores is None else CoSENT()
+    if scores is not None:
+        _check_scores(loss, scores, negatives=negatives or mines)
+    elif isinstance(loss, CoSENT):
+        raise DataError("tune.loss=cosent needs pairs with scores: set tune.loss=softmax")
+    if isinstance(loss, Triplet) and not negatives and not mines:
+        raise DataError(
+            "tune.loss=triplet needs a negative for each pair: name them, have them found "
+            "(tune.mining.every=1), or set tune.loss=softmax"
+        )
+    return replace(setting, loss=loss)
+
+
+def _check_scores(loss: Loss, scores: Vectors, *, negatives: bool) -> None:
+    if not isinstance(loss, CoSENT):
+        raise DataError(
+            f"tune.loss={loss.kind} takes pairs that belong together, not scores: set "
+            "tune.loss=cosent, or leave the scores out"
+        )
+    if len(np.unique(scores)) < 2:
+        raise DataError("the scores of the pairs are all alike: leave their column out")
+    if negatives:
+        raise DataError("tune.loss=cosent takes no negatives: leave them, or the scores, out")

@@ -13,7 +13,7 @@ from recembed.errors import DataError
 from recembed.protocols import Machine
 from recembed.training.texts.packed import Packed
 from recembed.training.texts.pairs import PairRows
-from recembed.training.texts.tuning import decided, tune
+from recembed.training.texts.tuning import tune
 from recembed.training.texts.tuning_settings import (
     Auto,
     CoSENT,
@@ -21,6 +21,7 @@ from recembed.training.texts.tuning_settings import (
     Softmax,
     Triplet,
     Tuning,
+    decided,
 )
 
 TOPICS, WORDS, COMMON, DIM = 8, 12, 6, 16
@@ -201,7 +202,7 @@ def test_triplets_may_be_mined():
 @pytest.mark.parametrize(
     ("kind", "setting", "message"),
     [
-        ("pairs", Tuning(loss=CoSENT()), "loss=cosent needs pairs with scores that differ"),
+        ("pairs", Tuning(loss=CoSENT()), "needs pairs with scores: set tune.loss=softmax"),
         ("scores", Tuning(loss=Softmax()), "loss=softmax takes pairs that belong together"),
         ("scores", Tuning(loss=Triplet()), "loss=triplet takes pairs that belong together"),
         ("pairs", Tuning(loss=Triplet()), "loss=triplet needs a negative for each pair"),
@@ -215,7 +216,7 @@ def test_pairs_that_do_not_fit_their_loss_are_refused(kind, setting, message):
 
 def test_scores_that_are_all_one_are_refused():
     pairs = replace(topical(n=20), scores=np.ones(20, np.float32))
-    with pytest.raises(DataError, match="scores that differ: use loss=softmax"):
+    with pytest.raises(DataError, match="scores of the pairs are all alike: leave"):
         tuned(pairs)
 
 
@@ -226,7 +227,7 @@ def test_scores_beside_negatives_are_refused():
 
 
 def test_auto_looks_at_the_scores():
-    assert decided(SMALL, topical(n=20)).loss == Softmax()
-    assert decided(SMALL, topical(n=20, kind="triplets")).loss == Softmax()
-    assert decided(SMALL, topical(n=20, kind="scores")).loss == CoSENT()
-    assert decided(replace(SMALL, loss=Softmax(0.1)), topical(n=20)).loss == Softmax(0.1)
+    assert decided(SMALL, None).loss == Softmax()
+    assert decided(SMALL, None, negatives=True).loss == Softmax()
+    assert decided(SMALL, np.array([1, 2], np.float32)).loss == CoSENT()
+    assert decided(replace(SMALL, loss=Softmax(0.1)), None).loss == Softmax(0.1)

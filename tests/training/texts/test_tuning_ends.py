@@ -238,6 +238,15 @@ def test_a_learning_rate_too_high_names_itself():
         run(learning_rate=1e30)
 
 
+def test_weights_whose_squares_are_no_numbers_are_astray(monkeypatch):
+    def grown(network, found):
+        network.table.data *= 1e30  # finite, but vectors of it have no length
+        return found
+
+    spoil(monkeypatch, 15, grown)
+    assert run()[1].ended == "diverged"
+
+
 def test_global_random_state_and_threads_are_left_alone():
     torch.manual_seed(5)
     expected, before = torch.random.get_rng_state(), torch.get_num_threads()
@@ -254,9 +263,12 @@ def test_progress_counts_pairs_and_shows_epoch_loss_and_value():
     assert sum(told.amounts) == told.total == 4 * 21
     assert sorted(told.amounts[:5]) == [4, 4, 4, 4, 5]  # no step has a few pairs only
     assert told.notes[0].startswith("epoch 1/4, loss ")
-    assert "valid" not in told.notes[4]
+    assert "valid" not in told.notes[3]
+    assert told.notes[4].startswith("epoch 1/4, loss ")
+    assert told.notes[4].endswith(", valid 0.1250")
     assert told.notes[5].startswith("epoch 2/4, loss ")
     assert told.notes[5].endswith(", valid 0.1250")
+    assert told.notes[-1].endswith(", valid 0.7500")
 
 
 def test_the_step_size_rises_to_what_was_set_and_falls_to_nothing():
