@@ -16,6 +16,7 @@ from recembed.cli_attach import attach
 from recembed.cli_datasets import datasets
 from recembed.cli_forget import forget
 from recembed.cli_measure import backtest, compare, evaluate, tune
+from recembed.cli_models import models
 from recembed.cli_serve import serve
 from recembed.cli_text import text
 from recembed.cli_update import update
@@ -235,32 +236,7 @@ def export(**options: Any) -> None:
     click.echo(f"{recembed.export(**options)} vectors -> {options['out']}")
 
 
-@cli.command()
-@click.argument("name", required=False)
-def models(name: str | None) -> None:
-    """List the models and presets, or what one of them sets."""
-    from recembed.models import registry
-    from recembed.models.presets import PRESETS
-    from recembed.settings import described
-    from recembed.text import registry as texts
-    from recembed.text.word_vectors import WordVectors
-
-    def of(one: str) -> Any:
-        if one == WordVectors.name:
-            return WordVectors()
-        return texts.text_estimator(one) if one in texts.names() else registry.estimator(one)
-
-    if name is None:
-        for each in (*registry.names(), *texts.names(), WordVectors.name):
-            click.echo(f"{each:12} {(type(of(each)).__doc__ or '').splitlines()[0]}")
-        for each, known in PRESETS.items():
-            click.echo(f"preset {each:12} {known.model} for {known.about}")
-        return
-    for line in PRESETS[name].described() if name in PRESETS else described(of(name)):
-        click.echo(line)
-
-
-for command in (tune, evaluate, compare, backtest, update, attach, forget, text, serve):
+for command in (tune, evaluate, compare, backtest, update, attach, forget, models, text, serve):
     cli.add_command(command)
 cli.add_command(datasets)
 
