@@ -28,7 +28,7 @@ class _SparseMap(torch.autograd.Function):
 
 def mapped(matrix: sp.csr_matrix, table: Tensor) -> Tensor:
     """Matrix @ table, with a gradient for the table, [len(matrix), dim]."""
-    found: Tensor = _SparseMap.apply(*_both(matrix, table.device), table)
+    found: Tensor = _SparseMap.apply(*_both(matrix, table), table)
     return found
 
 
@@ -100,9 +100,9 @@ class ItemTower(nn.Module):
     def _sparse(self, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """The matrix of some items and its transpose; that of all is kept."""
         if rows is not None:
-            return _both(self.content.sparse[rows.cpu().numpy()], self.ids.device)
+            return _both(self.content.sparse[rows.cpu().numpy()], self.ids)
         if self._whole is None:
-            self._whole = _both(self.content.sparse, self.ids.device)
+            self._whole = _both(self.content.sparse, self.ids)
         return self._whole
 
 
@@ -110,18 +110,18 @@ def _rows(table: nn.Parameter, rows: Tensor, touched: bool) -> Tensor:
     return nn.functional.embedding(rows, table, sparse=touched)
 
 
-def _both(matrix: sp.csr_matrix, device: torch.device) -> tuple[Tensor, Tensor]:
-    return _csr(matrix, device), _csr(matrix.T.tocsr(), device)
+def _both(matrix: sp.csr_matrix, table: Tensor) -> tuple[Tensor, Tensor]:
+    return _csr(matrix, table), _csr(matrix.T.tocsr(), table)
 
 
-def _csr(matrix: sp.csr_matrix, device: torch.device) -> Tensor:
+def _csr(matrix: sp.csr_matrix, table: Tensor) -> Tensor:
     with warnings.catch_warnings():  # torch says once that these are new
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
         return torch.sparse_csr_tensor(
             torch.from_numpy(matrix.indptr.astype(np.int64)),
             torch.from_numpy(matrix.indices.astype(np.int64)),
-            torch.from_numpy(matrix.data.astype(np.float32)),
+            torch.from_numpy(matrix.data).to(table.dtype),
             size=matrix.shape,
-            device=device,
+            device=table.device,
             check_invariants=False,
         )

@@ -173,12 +173,11 @@ class Towers(nn.Module):
         histories = Histories.of(batch.histories, self.setting.tower)
         # part of a group may come after a full past, whose oldest is then one group too old
         histories = replace(histories, age=histories.age.clip(max=self.setting.reach - 1))
-        rows = self._tensor(locate(self.compact[batch.histories.rows]))
-        items = F.embedding(rows, table)  # [events, dim]
+        rows, kept = locate(self.compact[batch.histories.rows]), None
         if self.training and self.setting.dropout:
-            items = items * (torch.rand_like(items[:, :1]) >= self.setting.dropout)
-        packed = Packed.of(histories, self.device)
-        query: Tensor = self.tower(items, packed)
+            kept = torch.rand(len(rows), device=self.device).ge(self.setting.dropout).float()
+        packed = Packed.of(histories, rows, self.device, kept)
+        query: Tensor = self.tower(table, packed)
         if self.data.users is not None:
             about = self._about(batch)
             query = query + (about[packed.owner] if batch.every else about)

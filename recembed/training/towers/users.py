@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recembed.training.attention import Blocks, Layer, dropped
 from recembed.training.towers.buckets import GAPS, Histories
+from recembed.training.towers.items import mapped
 from recembed.training.towers.settings import SIZE, Attention, Mean, Tower, Transformer
 
 
@@ -16,9 +19,13 @@ from recembed.training.towers.settings import SIZE, Attention, Mean, Tower, Tran
 class Packed:
     """Histories one after the other, without padding, and blocks of them for attention.
 
-    owner, age, gap int64 [events] and weight float32 [events]: see Histories.
+    rows int64 [events]: of the table that the items are in. kept float32 [events]: 0 where an event
+    is left out by chance, None: all are there. owner, age, gap int64 [events] and weight float32
+    [events]: see Histories.
     """
 
+    rows: Tensor
+    kept: Tensor | None
     owner: Tensor
     age: Tensor
     gap: Tensor | None
@@ -26,7 +33,13 @@ class Packed:
     blocks: Blocks
 
     @classmethod
-    def of(cls, histories: Histories, device: torch.device) -> "Packed":
+    def of(
+        cls,
+        histories: Histories,
+        rows: NDArray[np.int64],
+        device: torch.device,
+        kept: Tensor | None = None,
+    ) -> "Packed":
         """On the device. No history is empty: Examples have none such."""
 
         def there(array: np.ndarray | None) -> Tensor | None:
@@ -34,10 +47,15 @@ class Packed:
 
         sequences = histories.events.events
         assert sequences.sizes.all()
-        arrays = (sequences.owners().astype(np.int64), histories.age)
-        owner, age = (torch.from_numpy(each).to(device) for each in arrays)
+        arrays = (rows, sequences.owners().astype(np.int64), histories.age)
+        at, owner, age = (torch.from_numpy(each).to(device) for each in arrays)
         gap, weight = there(histories.gap), there(histories.weight)
-        return cls(owner, age, gap, weight, Blocks.of(sequences.offsets, device))
+        return cls(at, kept, owner, age, gap, weight, Blocks.of(sequences.offsets, device))
+
+    def items(self, table: Tensor) -> Tensor:
+        """The item of each event, zeros for those left out, [events, dim]. table [n, dim]."""
+        items = F.embedding(self.rows, table)
+        return items if self.kept is None else items * self.kept[:, None]
 
 
 class MeanTower(nn.Module):
@@ -47,12 +65,15 @@ class MeanTower(nn.Module):
         super().__init__()
         self.map = nn.Parameter(torch.eye(dim))
 
-    def forward(self, items: Tensor, packed: Packed) -> Tensor:
-        """Vectors of users, [n, dim]. items [events, dim]; weights of a history sum to 1."""
+    def forward(self, table: Tensor, packed: Packed) -> Tensor:
+        """Vectors of users, [n, dim]. table [n_items, dim]; weights of a history sum to 1."""
         assert packed.weight is not None
-        mean = items.new_zeros(len(packed.blocks.last), items.shape[1])
-        mean = mean.index_add(0, packed.owner, items * packed.weight[:, None])  # [n, dim]
-        return mean @ self.map
+        weight = packed.weight if packed.kept is None else packed.weight * packed.kept
+        values, owner, rows = (each.cpu().numpy() for each in (weight, packed.owner, packed.rows))
+        shape = (len(packed.blocks.last), len(table))
+        shares = sp.csr_matrix((values, (owner, rows)), shape)
+        # a vector for each event would be far more to move than the users'
+        return mapped(shares, table) @ self.map
 
 
 class AttentionTower(nn.Module):
@@ -69,8 +90,9 @@ class AttentionTower(nn.Module):
             self.value.weight.copy_(torch.eye(dim))
             self.out.weight.copy_(torch.eye(dim))
 
-    def forward(self, items: Tensor, packed: Packed) -> Tensor:
-        """Vectors of users, [n, dim]. items [events, dim]."""
+    def forward(self, table: Tensor, packed: Packed) -> Tensor:
+        """Vectors of users, [n, dim]. table [n_items, dim]."""
+        items = packed.items(table)
         dim = items.shape[1]
         scores = self.score(items) + self.age[packed.age]  # [events, heads]
         values = self.value(items)
@@ -102,9 +124,9 @@ class TransformerTower(nn.Module):
                 nn.init.normal_(module.weight, std=SIZE)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, items: Tensor, packed: Packed) -> Tensor:
-        """Vectors of users, [n, dim], or at every event, [events, dim]. items [events, dim]."""
-        x = items + F.embedding(packed.age, self.position)
+    def forward(self, table: Tensor, packed: Packed) -> Tensor:
+        """Vectors of users, [n, dim], or at every event, [events, dim]. table [n_items, dim]."""
+        x = packed.items(table) + F.embedding(packed.age, self.position)
         if self.gap is not None:
             assert packed.gap is not None
             x = x + F.embedding(packed.gap, self.gap)

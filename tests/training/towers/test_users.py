@@ -43,7 +43,9 @@ TABLE = torch.randn(N_ITEMS, DIM, generator=torch.Generator().manual_seed(1), dt
 
 
 def packed(kind, events):
-    return Packed.of(Histories.of(events, TOWERS[kind]), torch.device("cpu"))
+    """Events whose items are the rows of a table that has one for each."""
+    rows = np.arange(len(events))
+    return Packed.of(Histories.of(events, TOWERS[kind]), rows, torch.device("cpu"))
 
 
 def users(kind, rows):
