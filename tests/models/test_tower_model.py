@@ -82,10 +82,10 @@ def model_of(setting, *, score="dot", bias=None, people=None, table=None):
 
 def placed_by_torch(setting, histories):
     """All at once, as in training."""
-    packed = Packed.of(Histories.of(histories, setting), torch.device("cpu"))
+    rows, cpu = histories.rows.astype(np.int64), torch.device("cpu")
+    packed = Packed.of(Histories.of(histories, setting), rows, cpu)
     with torch.no_grad():
-        items = torch.from_numpy(table_of().vectors[histories.rows])
-        return torch_tower(setting)(items, packed).numpy()
+        return torch_tower(setting)(torch.from_numpy(table_of().vectors), packed).numpy()
 
 
 LENGTHS = [1, 12, 3, 2, 7, 7, 8, 1, 5, 11, 4, 12, 6, 9, 10, 2]

@@ -91,7 +91,7 @@ def test_what_is_asked_is_hidden_as_bert_hides_it_and_nothing_else(n, length, sh
     random = np.random.default_rng(seed)
     rows = random.integers(100, 200, (n, length)).astype(np.int32)
     guesses = Guesses.of(rows, 100, MASK, share, random)  # any token is below 100
-    asked = max(1, round(share * n * length))
+    asked = max(1, round(share * (n * length)))
     assert len(np.unique(guesses.places)) == len(guesses.places) == asked
     assert (guesses.wanted == rows.ravel()[guesses.places]).all()
     shown = guesses.shown.ravel()[guesses.places]
