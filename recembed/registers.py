@@ -1,7 +1,7 @@
 """What is found by its name: classes of hyperparameters, imported only when they are used."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +15,13 @@ def made(what: str, places: Mapping[str, str], name: str, values: Mapping[str, A
     what: what messages call it. Raises: DataError for an unknown name, with the nearest ones.
     """
     if name not in places:
-        near = difflib.get_close_matches(name, places, 2) or list(places)
-        raise DataError(f"no {what} {name!r}; there is {', '.join(near)}")
+        raise unknown(what, name, places)
     module, _, attribute = places[name].partition(":")
     return change(getattr(import_module(module), attribute)(), values)
+
+
+def unknown(what: str, name: str, names: Iterable[str]) -> DataError:
+    """That there is no such one, with the nearest ones, or else all."""
+    known = list(names)
+    near = difflib.get_close_matches(name, known, 2) or known
+    return DataError(f"no {what} {name!r}; there is {', '.join(near)}")

@@ -1,6 +1,5 @@
 """One good setting for each kind of log, and which kind a log is."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from recembed.data.interactions import Interactions
-from recembed.errors import DataError
+from recembed.registers import unknown
 
 AUTO = "auto"  # the preset that suits the log
 LONG = 50  # events of a mean user from which on histories tell enough by themselves
@@ -51,8 +50,7 @@ PRESETS: dict[str, Preset] = {
 def preset_of(name: str) -> Preset:
     """The preset of this name. Raises: DataError for an unknown one, with the nearest ones."""
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, 2) or [*PRESETS, AUTO]
-        raise DataError(f"no preset {name!r}; there is {', '.join(near)}")
+        raise unknown("preset", name, (*PRESETS, AUTO))
     return PRESETS[name]
 
 
