@@ -73,6 +73,13 @@ class TwoTower:
         high=1 << 16,
         search=one_of(20, 50, 100, 200),
     )
+    ahead: int = setting(
+        1,
+        "next events that each event of a history learns from; with tower.predict=every only",
+        low=1,
+        high=100,
+        search=one_of(1, 2, 3),
+    )
     dropout: float = setting(
         0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
     )
@@ -153,7 +160,8 @@ class TwoTower:
         starts = None
         if self.features.pretrain:
             starts = word_starts(log, self, known, seed=seed, machine=machine, progress=progress)
-        examples = Examples.of(kept, self.unit, self.reach, every=setting.every)
+        every = {"every": setting.every, "ahead": self.ahead}
+        examples = Examples.of(kept, self.unit, self.reach, **every)
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
 

@@ -1,6 +1,7 @@
 """Attention over sequences that lie one after the other, in blocks of about one length."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from recembed.arrays import Offsets
 from recembed.training.buckets import buckets
 
 MOST = 1 << 16  # values of a block: few are that long, and one block's scratch space stays small
+# Rows of matrices are padded to a multiple: in bfloat16 a CPU compiles a product anew for each
+# shape, which takes 10 ms, far longer than most products.
+ROWS = 512
 SLOWEST = 1e4  # the places in which the slowest pair turns by 1; RoFormer's
 
 
@@ -82,6 +86,24 @@ def dropped(x: Tensor, share: float) -> Tensor:
     return x * torch.rand_like(x).ge_(share).div_(1 - share)
 
 
+def _attention(*parts: Tensor, **options: Any) -> Tensor:
+    """torch's; on a CPU never in bfloat16, in which its gradient takes five times as long."""
+    if parts[0].device.type != "cpu":
+        return F.scaled_dot_product_attention(*parts, **options)
+    with torch.autocast("cpu", enabled=False):
+        wide = (each.to(torch.promote_types(each.dtype, torch.float32)) for each in parts)
+        return F.scaled_dot_product_attention(*wide, **options)
+
+
+def _mapped(layer: nn.Linear, x: Tensor) -> Tensor:
+    """layer(x) of a number of rows that is hardly ever the same."""
+    if not torch.is_autocast_enabled("cpu"):
+        found: Tensor = layer(x)
+        return found
+    padded: Tensor = layer(F.pad(x, (0, 0, 0, -len(x) % ROWS)))
+    return padded[: len(x)]
+
+
 def turns_of(at: Tensor, part: int) -> Tensor:
     """What turns pairs of numbers by the place `at` [n] of each value: complex [n, part / 2].
 
@@ -118,7 +140,7 @@ class Layer(nn.Module):
 
         turns: of each value's queries and keys, by its place; see `turns_of`.
         """
-        mixed = self.mix(self.before(x))  # [values, 3 dim]
+        mixed = _mapped(self.mix, self.before(x))  # [values, 3 dim]
         if turns is not None:
             mixed = self._turned(mixed, turns)
         if newest:
@@ -126,9 +148,9 @@ class Layer(nn.Module):
         else:
             laid = zip(blocks.blocks, blocks.laid(mixed), strict=True)
             seen = blocks.taken([self._seen(*each) for each in laid])
-        x = x + self._left(self.out(seen))
-        wide = F.gelu(self.wide(self.between(x)))
-        return x + self._left(self.narrow(wide))
+        x = x + self._left(_mapped(self.out, seen))
+        wide = F.gelu(_mapped(self.wide, self.between(x)))
+        return x + self._left(_mapped(self.narrow, wide))
 
     def _turned(self, mixed: Tensor, turns: Tensor) -> Tensor:
         """With queries and keys turned, [values, 3 dim]."""
@@ -145,9 +167,7 @@ class Layer(nn.Module):
         query, key, value = split.permute(2, 0, 3, 1, 4)  # [n, heads, longest, part]
         # padding stands last, where nothing before it sees it anyway
         mask = None if self.causal or block.full else block.there[:, None, None]
-        seen = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=self.causal
-        )
+        seen = _attention(query, key, value, attn_mask=mask, is_causal=self.causal)
         return seen.transpose(1, 2).flatten(2)
 
     def _at_newest(self, mixed: Tensor, blocks: Blocks) -> Tensor:
@@ -158,9 +178,7 @@ class Layer(nn.Module):
             n, longest, _ = laid.shape
             key, value = laid.view(n, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
             query = asked[block.which].view(n, self.heads, 1, -1)
-            seen = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=block.there[:, None, None]
-            )
+            seen = _attention(query, key, value, attn_mask=block.there[:, None, None])
             found.append(seen.reshape(n, dim))
         return F.embedding(blocks.place, torch.cat(found))
 

@@ -17,12 +17,14 @@ from recembed.data.vocabulary import Vocabulary
 class Batch:
     """histories: one "user" an example. targets: the items that came then, at least one each.
 
-    users: row of each example's user in the log. every: there are targets for each event of the
-    histories, not only for each history.
+    given: of the targets' own group, what stands in the history and is no target. users: row
+    of each example's user in the log. every: there are targets for each event of the histories, not
+    only for each history.
     """
 
     histories: Interactions
     targets: Sequences
+    given: Sequences
     users: Rows
     every: bool
 
@@ -34,7 +36,8 @@ class Examples:
     A block is one event, or one group, or all of a user whose events have no order. Of a group or a
     user a random part joins the history and the rest is the target, so that a basket is learned
     from its own items too; the part is no longer than `reach`.
-    every: a block is a user's newest event, and each event before it has the next one for a target.
+    every: a block is a user's newest event, and each event before it has the next ones for targets,
+    `ahead` of them where there are so many.
     """
 
     events: Interactions
@@ -44,6 +47,7 @@ class Examples:
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
     begins: NDArray[np.int64]
+    ahead: int = 1
 
     @classmethod
     def of(
@@ -53,6 +57,7 @@ class Examples:
         reach: int,
         *,
         every: bool = False,
+        ahead: int = 1,
     ) -> "Examples":
         """All blocks that have something before them; `reach`: most events of the past."""
         offsets = events.events.offsets
@@ -60,7 +65,7 @@ class Examples:
         if every:
             long = np.flatnonzero(np.diff(offsets) > 1)
             ones = np.ones(len(long), np.int64)
-            return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long])
+            return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long], ahead)
         if unit == "user" and events.order is None:
             long = np.flatnonzero(np.diff(offsets) > 1)
             starts = offsets[:-1][long]
@@ -111,11 +116,17 @@ class Examples:
             order=events.order,
         )
         if self.every:
-            targets = Sequences(events.rows[past + 1], np.arange(len(past) + 1))
+            # the block itself is the newest event that may be learned from
+            ahead = np.minimum(np.repeat(starts, starts - past_start) - past, self.ahead)
+            targets = Sequences(events.rows[ranges(past + 1, ahead)], offsets_of(ahead))
         else:
             counts = np.bincount(owner[target], minlength=len(which))
             targets = Sequences(events.rows[block[target]], offsets_of(counts))
-        return Batch(histories, targets, users, self.every)
+        rows = events.rows[block]
+        keys = owner * events.n_items + rows
+        joined = ~target & ~np.isin(keys, keys[target])
+        given = Sequences(rows[joined], offsets_of(np.bincount(owner[joined], minlength=len(which))))
+        return Batch(histories, targets, given, users, self.every)
 
     @cached_property
     def _owners(self) -> Rows:

@@ -10,7 +10,12 @@ from torch.nn import functional as F
 
 from recembed.training.towers.exponentials import exponentials
 
-CHUNK = {"cpu": 1 << 20, "cuda": 1 << 26}  # logits in flight: 4 MB stay in a CPU's cache
+CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}  # logits in flight: 4 MB stay in a CPU's cache
+
+TILE = 32  # queries, of what a CPU multiplies at once
+# With fewer queries at once, gathering the gradients of many candidates takes longer than all else;
+# then scores leave the cache, up to LIMIT of them.
+WORTH, LIMIT = 256, 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +24,13 @@ class Candidates:
 
     vectors [m, dim]; shift [m]: added to every score (a bias, a log-q correction), None: nothing.
     rows int64 [m]: the item of each, so that a target is not its own negative; None: all items.
+    barred: (query, candidate) int64 [pairs] each, by query: what cannot be; None: nothing.
     """
 
     vectors: Tensor
     shift: Tensor | None = None
     rows: Tensor | None = None
+    barred: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +64,23 @@ class _Sum:
     """sum_i weight_i * link(query_i . candidates + shift, positive_i): all but what has a slope.
 
     own [n]: the item of each query that is no candidate for it, among the items rows [m]; None:
-    all are. hardest: only so many of the highest scores count.
+    all are. barred: see Candidates. hardest: only so many of the highest scores count.
     """
 
     link: Link
     weight: Tensor
     own: Tensor | None = None
     rows: Tensor | None = None
+    barred: tuple[Tensor, Tensor] | None = None
     hardest: int | None = None
 
     def mask(self, scores: Tensor, at: slice) -> None:
         """Take out of the scores of queries `at` what is no candidate for them."""
+        if self.barred is not None:
+            query, candidate = self.barred
+            edges = query.new_tensor([at.start, at.start + len(scores)])
+            pairs = slice(*torch.searchsorted(query, edges).tolist())
+            scores[query[pairs] - at.start, candidate[pairs]] = -torch.inf
         if self.own is not None and self.rows is not None:
             own = self.own[at]
             hit = torch.isin(own, self.rows).nonzero()[:, 0]  # few: a look at all takes longer
@@ -90,26 +103,31 @@ class _Summed(torch.autograd.Function):
         what: _Sum,
     ) -> Tensor:
         """The sum of queries [n, dim], candidates [m, dim], shift [m] and positive [n]."""
-        step = max(1, CHUNK.get(query.device.type, CHUNK["cuda"]) // len(candidates))
-        space = query.new_empty(min(step, len(query)), len(candidates))
+        kind, step = _of_products(query), _rows_at_once(query, candidates)
+        against = candidates.to(kind)
+        turned = against.T.contiguous()  # in bfloat16 a product takes a seventh of that with .T
+        asked = _filled(query.to(kind), step)
+        space = against.new_empty(step, len(candidates))
         to_query, to_candidates = torch.empty_like(query), torch.zeros_like(candidates)
         to_shift = None if shift is None else torch.zeros_like(shift)
         to_positive = None if positive is None else torch.empty_like(positive)
         total = query.new_zeros((), dtype=torch.float64)
         for start in range(0, len(query), step):
             at = slice(start, start + step)
-            scores = space[: len(query[at])]  # [step, m]
-            _product(scores, query[at], candidates.T, keep=False)
+            own = query[at]
+            torch.mm(asked[at], turned, out=space)
+            scores = space[: len(own)]  # [step, m]
             if shift is not None:
-                scores += shift
+                scores = scores.to(query.dtype).add_(shift)  # bfloat16 would lose of the sum
             what.mask(scores, at)
             value, scale, slope = what.link(scores, None if positive is None else positive[at])
+            if scores.dtype != kind:
+                space[: len(own)] = scores
             weight = what.weight[at]
             total += (weight * value).sum(dtype=torch.float64)
             scale = scale * weight  # joins small matrices: scores are not touched again
-            _product(to_query[at], scores, candidates, keep=False)
-            to_query[at] *= scale[:, None]
-            _product(to_candidates, scores.T, query[at] * scale[:, None], keep=True)
+            torch.mul((space @ against)[: len(own)], scale[:, None], out=to_query[at])
+            to_candidates += space.T @ _filled((own * scale[:, None]).to(kind), step)
             if to_shift is not None:
                 to_shift.addmv_(scores.T, scale)
             if to_positive is not None:
@@ -123,15 +141,22 @@ class _Summed(torch.autograd.Function):
         return (*(None if kept is None else kept * grads[0] for kept in ctx.kept), None)
 
 
-def _product(out: Tensor, one: Tensor, other: Tensor, *, keep: bool) -> None:
-    """A matrix product into `out`, or on top; under autocast in bfloat16, but for the sum."""
-    if torch.is_autocast_enabled(out.device.type):
-        found = one @ other
-        out.copy_(out + found if keep else found)
-    elif keep:
-        out.addmm_(one, other)
-    else:
-        torch.mm(one, other, out=out)
+def _rows_at_once(query: Tensor, candidates: Tensor) -> int:
+    """Queries of a step: of few sizes (see attention.ROWS), and whole tiles."""
+    cached = CHUNK.get(query.device.type, CHUNK["cuda"]) // len(candidates)
+    most = max(1, cached, min(WORTH, LIMIT // len(candidates)))
+    return min(most - most % min(TILE, most), len(query) + -len(query) % TILE)
+
+
+def _filled(rows: Tensor, size: int) -> Tensor:
+    """With zeros after them, to a multiple of `size`."""
+    return F.pad(rows, (0, 0, 0, -len(rows) % size))
+
+
+def _of_products(values: Tensor) -> torch.dtype:
+    """What matrix products of such values are made in."""
+    device = values.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else values.dtype
 
 
 def _softmax(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -146,7 +171,7 @@ def _softmax(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, T
 
 def _logistic(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """The sum of log(1 + exp(score)); the positive is left to others."""
-    value = F.softplus(scores).sum(dim=1)
+    value = F.softplus(scores.float()).sum(dim=1)
     scores.sigmoid_()
     return value, torch.ones_like(value), positive
 
@@ -156,7 +181,7 @@ def full_softmax(query: Tensor, candidates: Candidates, targets: Targets) -> Ten
 
     A query with several targets shares its softmax.
     """
-    what = _Sum(_softmax, targets.weights(len(query)))
+    what = _Sum(_softmax, targets.weights(len(query)), barred=candidates.barred)
     return _summed(query, candidates, None, what) - targets.scores.mean()
 
 
@@ -165,10 +190,11 @@ def sampled_softmax(
 ) -> Tensor:
     """Mean cross-entropy of every target against itself and the candidates that are not it.
 
-    candidates.shift: bias less log(expected count), so that the sum over the candidates stands for
+    candidates.barred is of the targets, for each of which its query is asked. candidates.shift: bias less log(expected count), so that the sum over the candidates stands for
     the sum over all items.
     """
-    what = _Sum(_softmax, targets.alike, targets.rows, candidates.rows, hardest)
+    of = (targets.rows, candidates.rows, candidates.barred)
+    what = _Sum(_softmax, targets.alike, *of, hardest)
     asked = query.index_select(0, targets.owner)
     return _summed(asked, candidates, targets.scores, what) - targets.scores.mean()
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recembed.arrays import Mask, Vectors
+from recembed.arrays import Mask, Rows, Vectors
+from recembed.data.sequences import Sequences
 from recembed.training.content import Content
 from recembed.training.examples import Batch
 from recembed.training.towers import losses
@@ -120,7 +121,8 @@ class Towers(nn.Module):
 
         targets = Targets(owner, rows, scores(rows))
         if isinstance(loss, FullSoftmax):
-            return losses.full_softmax(query, Candidates(vectors, bias), targets)
+            barred = self._barred(batch.given)
+            return losses.full_softmax(query, Candidates(vectors, bias, barred=barred), targets)
         found = self._tensor(locate(others))
         if isinstance(loss, BCE):
             return losses.one_negative(targets, scores(found))
@@ -133,7 +135,8 @@ class Towers(nn.Module):
         if drawn.correction is not None:
             correction = self._tensor(drawn.correction)
             shift = correction if shift is None else shift + correction
-        candidates = Candidates(vectors[found], shift, found)
+        barred = self._barred(batch.given, batch.targets.owners(), others)
+        candidates = Candidates(vectors[found], shift, found, barred)
         hardest = loss.hardest if isinstance(loss, SampledSoftmax) else None
         return losses.sampled_softmax(query, candidates, targets, hardest)
 
@@ -167,6 +170,23 @@ class Towers(nn.Module):
             needed[rows] = True
         place = np.cumsum(needed) - 1
         return self._tensor(np.flatnonzero(needed)), lambda rows: place[rows]
+
+    def _barred(
+        self, given: Sequences, owners: Rows | None = None, among: Rows64 | None = None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Which candidates cannot be, as they were given: of each example, or of these owners.
+
+        among: the candidates; None: all items.
+        """
+        if not len(given.values):
+            return None
+        given = given if owners is None else given.take(owners)
+        owner, rows = given.owners().astype(np.int64), self.compact[given.values]
+        if among is not None:
+            shape = (len(given), len(self.rows))
+            found = sp.csr_matrix((np.ones(len(rows), bool), rows, given.offsets), shape)[:, among]
+            owner, rows = (each.astype(np.int64) for each in found.nonzero())
+        return self._tensor(owner), self._tensor(rows)
 
     def _queries(self, batch: Batch, table: Tensor, locate: Locate) -> Tensor:
         """Vectors of all histories, or at all their events, [n_queries, dim]."""

@@ -32,6 +32,7 @@ def targets_of(query, table, bias):
 
 def cut(monkeypatch, chunk):
     monkeypatch.setattr(losses, "CHUNK", dict.fromkeys(losses.CHUNK, chunk))
+    monkeypatch.setattr(losses, "LIMIT", chunk)
 
 
 def agree(mine, naive, **far):
