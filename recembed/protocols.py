@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recembed.arrays import Mask, Rows, Vectors
@@ -91,6 +92,14 @@ class VectorModel(Protocol):
 
     def users(self, histories: Interactions) -> Vectors:
         """[n_users, dim]; known and new users alike; zeros where nothing is known."""
+
+
+@runtime_checkable
+class Habitual(Protocol):
+    """A vector model that adds something to the scores of the items of the own history."""
+
+    def raises(self, histories: Interactions) -> sp.csr_matrix | None:
+        """What it adds, at least 0, float32 [n_users, n_items]; None: nothing."""
 
 
 class Fitted(Protocol):

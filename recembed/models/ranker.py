@@ -1,4 +1,4 @@
-"""From a model to a ranker: vectors through an index, and popular items for who is unknown."""
+"""From a model to a ranker: vectors through an index, own items, popular ones for the unknown."""
 
 from dataclasses import dataclass, replace
 
@@ -7,8 +7,9 @@ import numpy as np
 from recembed.arrays import Mask
 from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
+from recembed.models.own_items import own_items, with_own
 from recembed.models.popularity import PopularityModel
-from recembed.protocols import Index, Ranker, TopK, VectorModel
+from recembed.protocols import Habitual, Index, Ranker, TopK, VectorModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,12 @@ class VectorRanker:
         exclude: Sequences | None = None,
         allow: Mask | Sequences | None = None,
     ) -> TopK:
-        return self.index.search(self.model.users(histories), k, exclude=exclude, allow=allow)
+        users = self.model.users(histories)
+        top = self.index.search(users, k, exclude=exclude, allow=allow)
+        raised = self.model.raises(histories) if isinstance(self.model, Habitual) else None
+        if raised is None:
+            return top
+        return with_own(top, own_items(self.model.items, users, raised, exclude, allow))
 
 
 @dataclass(frozen=True, eq=False)

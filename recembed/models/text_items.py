@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recembed.arrays import Mask, Rows, Vectors, unit
@@ -16,7 +17,7 @@ from recembed.data.sequences import Sequences
 from recembed.errors import DataError
 from recembed.models.content_head import ContentHead, nearest
 from recembed.models.nested import part_of, under
-from recembed.protocols import THIS_MACHINE, Arrays, FittedVectors, Machine, VectorModel
+from recembed.protocols import THIS_MACHINE, Arrays, FittedVectors, Habitual, Machine, VectorModel
 from recembed.search.exact import ExactIndex
 
 ENCODER, TEXTS = "encoder", "texts"  # files of the run
@@ -83,6 +84,10 @@ class WithTexts:
         rows[lacking] = self._nearest(rows[lacking])
         events = Sequences(rows, histories.events.offsets)
         return self.model.users(replace(histories, events=events))
+
+    def raises(self, histories: Interactions) -> sp.csr_matrix | None:
+        """What the model adds for habits."""
+        return self.model.raises(histories) if isinstance(self.model, Habitual) else None
 
     def _nearest(self, rows: Rows) -> Rows:
         """The item of the model's own that is nearest to each of these, [len(rows)]."""

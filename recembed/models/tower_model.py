@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recembed.arrays import Rows, Vectors, unit
@@ -17,10 +18,12 @@ from recembed.models.people import People
 from recembed.models.tower_math import NumpyTower
 from recembed.models.units import trained_events
 from recembed.protocols import Arrays
+from recembed.training.habits import Habits
 from recembed.training.rounds import Training
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.settings import Tower
 
+NO_HABITS = Habits()
 MOST = 1 << 10  # events placed at once: what a layer makes of them stays in the cache
 
 
@@ -32,7 +35,8 @@ class TowerModel:
     events that are read, None: all. score: as it was trained: for "cosine", all vectors that come
     out have length 1, so that their dot product is the same. training: how it went. content: what
     was learned of columns of the item table: its maps `sparse` and `dense`, and, uint8 [n_items],
-    which items it was learned from, `trained`; nothing where there were none.
+    which items it was learned from, `trained`; nothing where there were none. shares [n_items]: of
+    each item in the events of training, which habits are weighed against.
     """
 
     table: Embeddings
@@ -43,6 +47,8 @@ class TowerModel:
     score: Literal["dot", "cosine"]
     training: Training | None = None
     content: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    habits: Habits = NO_HABITS
+    shares: Vectors | None = None
 
     @cached_property
     def items(self) -> Embeddings:
@@ -77,6 +83,12 @@ class TowerModel:
             placed[bucket.which, self.table.dim :] = 1
         return placed
 
+    def raises(self, histories: Interactions) -> sp.csr_matrix | None:
+        """What habits add to the scores of a history's own items, [n_users, n_items]."""
+        if self.shares is None:
+            return None
+        return self.habits.raises(trained_events(histories, self.table.known), self.shares)
+
     def arrays(self) -> Arrays:
         found: Arrays = {
             "table": self.table.vectors,
@@ -85,6 +97,8 @@ class TowerModel:
         }
         if self.bias is not None:
             found["bias"] = self.bias
+        if self.shares is not None:
+            found["shares"] = self.shares
         if self.people is not None:
             found |= under("users", self.people.arrays())
         return found | under("content", self.content)
@@ -97,6 +111,7 @@ class TowerModel:
         tower: Tower,
         reach: int | None,
         score: Literal["dot", "cosine"],
+        habits: Habits = NO_HABITS,
     ) -> "TowerModel":
         """From `arrays()`; the vectors may be memory-mapped."""
         table = Embeddings(items, arrays["table"], arrays["known"].astype(bool))
@@ -109,6 +124,8 @@ class TowerModel:
             reach,
             score,
             content=part_of("content", arrays),
+            habits=habits,
+            shares=arrays.get("shares"),
         )
 
 

@@ -18,6 +18,7 @@ from recembed.models.tower_model import TowerModel
 from recembed.progress import QUIET, Progress
 from recembed.protocols import THIS_MACHINE, Machine, Validate
 from recembed.settings import between, check, log_between, one_of, setting
+from recembed.training.habits import Habits
 from recembed.training.rounds import Rounds, Training
 from recembed.training.towers.settings import (
     Features,
@@ -57,6 +58,7 @@ class TwoTower:
     loss: Loss = setting(FullSoftmax(), "what an item is compared with")
     features: Features = setting(Features(), "what is known of items")
     users: Users = setting(Users(), "what is known of users")
+    habits: Habits = setting(Habits(), "items of the own history come again (with bias=true)")
     score: Literal["dot", "cosine"] = setting("dot", "of a user and an item, here as in serving")
     temperature: float = setting(
         0.07,
@@ -72,13 +74,6 @@ class TwoTower:
         low=1,
         high=1 << 16,
         search=one_of(20, 50, 100, 200),
-    )
-    ahead: int = setting(
-        1,
-        "next events that each event of a history learns from; with tower.predict=every only",
-        low=1,
-        high=100,
-        search=one_of(1, 2, 3),
     )
     dropout: float = setting(
         0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
@@ -119,6 +114,12 @@ class TwoTower:
             raise DataError("groups have prefixes only: set tower.predict=last, or unit=user")
         if self.bias and self.score == "cosine":
             raise DataError("a cosine has no bias: set bias=false, or score=dot")
+        if self.habits and not self.bias:
+            raise DataError("habits are weighed against each item's bias: set bias=true")
+        if self.habits and Setting.of(self).every:
+            raise DataError(
+                "habits are those of a whole history: set tower.predict=last, or unit=group"
+            )
 
     def fit(
         self,
@@ -160,8 +161,7 @@ class TwoTower:
         starts = None
         if self.features.pretrain:
             starts = word_starts(log, self, known, seed=seed, machine=machine, progress=progress)
-        every = {"every": setting.every, "ahead": self.ahead}
-        examples = Examples.of(kept, self.unit, self.reach, **every)
+        examples = Examples.of(kept, self.unit, self.reach, every=setting.every)
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
 
@@ -194,6 +194,8 @@ class TwoTower:
             self._reach,
             self.score,
             content=content,
+            habits=self.habits,
+            shares=trained.shares,
         )
 
     @property
@@ -207,4 +209,4 @@ class TwoTower:
         arrays: Mapping[str, NDArray[Any]],
         machine: Machine = THIS_MACHINE,
     ) -> TowerModel:
-        return TowerModel.restore(items, arrays, self.tower, self._reach, self.score)
+        return TowerModel.restore(items, arrays, self.tower, self._reach, self.score, self.habits)

@@ -36,8 +36,7 @@ class Examples:
     A block is one event, or one group, or all of a user whose events have no order. Of a group or a
     user a random part joins the history and the rest is the target, so that a basket is learned
     from its own items too; the part is no longer than `reach`.
-    every: a block is a user's newest event, and each event before it has the next ones for targets,
-    `ahead` of them where there are so many.
+    every: a block is a user's newest event, and each event before it has the next one for a target.
     """
 
     events: Interactions
@@ -47,7 +46,6 @@ class Examples:
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
     begins: NDArray[np.int64]
-    ahead: int = 1
 
     @classmethod
     def of(
@@ -57,7 +55,6 @@ class Examples:
         reach: int,
         *,
         every: bool = False,
-        ahead: int = 1,
     ) -> "Examples":
         """All blocks that have something before them; `reach`: most events of the past."""
         offsets = events.events.offsets
@@ -65,7 +62,7 @@ class Examples:
         if every:
             long = np.flatnonzero(np.diff(offsets) > 1)
             ones = np.ones(len(long), np.int64)
-            return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long], ahead)
+            return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long])
         if unit == "user" and events.order is None:
             long = np.flatnonzero(np.diff(offsets) > 1)
             starts = offsets[:-1][long]
@@ -116,16 +113,16 @@ class Examples:
             order=events.order,
         )
         if self.every:
-            # the block itself is the newest event that may be learned from
-            ahead = np.minimum(np.repeat(starts, starts - past_start) - past, self.ahead)
-            targets = Sequences(events.rows[ranges(past + 1, ahead)], offsets_of(ahead))
+            targets = Sequences(events.rows[past + 1], np.arange(len(past) + 1))
         else:
             counts = np.bincount(owner[target], minlength=len(which))
             targets = Sequences(events.rows[block[target]], offsets_of(counts))
         rows = events.rows[block]
         keys = owner * events.n_items + rows
         joined = ~target & ~np.isin(keys, keys[target])
-        given = Sequences(rows[joined], offsets_of(np.bincount(owner[joined], minlength=len(which))))
+        given = Sequences(
+            rows[joined], offsets_of(np.bincount(owner[joined], minlength=len(which)))
+        )
         return Batch(histories, targets, given, users, self.every)
 
     @cached_property

@@ -86,10 +86,6 @@ CDS: dict[str, dict[str, Any]] = {
     "item2vec": {"window": None, "recency.decay": 1.0},
     "lightgcn": {},
 }
-PRODUCTS = {  # what is known of the products that baskets hold; two of them are in no table
-    "features.categories": ("product_category",),
-    "features.uncovered": "id-only",
-}
 BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
 ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
 ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": {}}
@@ -112,9 +108,9 @@ def rows() -> Iterator[Row]:
     yield _tower("beauty", "sparse")
     yield _tower("ml100k", "dense")
     yield _tower("cds", "unordered")
-    yield _tower("baskets", "baskets", PRODUCTS)
+    yield _tower("baskets", "baskets")
     yield _tower("time-ml100k", "dense")
-    yield _tower("time-journey", "baskets", PRODUCTS)
+    yield _tower("time-journey", "baskets")
     for data in ("ml1m", "beauty", "ml100k"):
         yield Row(data, "lightgcn", "lightgcn")
     for data, weights in WEIGHTS.items():

@@ -80,6 +80,25 @@ def test_a_group_is_taken_as_one_block_and_gives_a_part_of_itself():
     assert seen[1] == set(parts)
 
 
+def test_what_a_group_gave_is_told_unless_it_is_wanted_again():
+    groups = [[0, 0, 1, 1, 1, 1]]
+    events = events_of([[8, 9, 1, 2, 3, 2]], groups)
+    examples, random, twice = Examples.of(events, "group", reach=9), RANDOM(0), 0
+    for _ in range(50):
+        batch = examples.batch(np.array([1]), random)
+        given, wanted = set(batch.given[0].tolist()), set(batch.targets[0].tolist())
+        assert given == set(batch.histories.events[0].tolist()) - {8, 9} - wanted
+        twice += 2 in wanted and 2 in batch.histories.events[0]
+    assert twice
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_of_users_in_order_nothing_is_given(every):
+    examples = Examples.of(events_of([[4, 1, 4], [3, 0]]), "user", reach=9, every=every)
+    batch = examples.batch(np.arange(len(examples)), RANDOM(0))
+    assert batch.given.sizes.tolist() == [0] * len(examples)
+
+
 def test_each_share_of_a_group_is_given_as_often():
     groups = [[0, 1, 1, 1, 1]]
     examples = Examples.of(events_of(numbered(groups), groups), "group", reach=9)

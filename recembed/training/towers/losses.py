@@ -24,13 +24,23 @@ class Candidates:
 
     vectors [m, dim]; shift [m]: added to every score (a bias, a log-q correction), None: nothing.
     rows int64 [m]: the item of each, so that a target is not its own negative; None: all items.
-    barred: (query, candidate) int64 [pairs] each, by query: what cannot be; None: nothing.
+    raised: what is added to scores of single queries, for them and the candidates by number (for
+    none twice), -inf where one cannot be; None: nothing.
     """
 
     vectors: Tensor
     shift: Tensor | None = None
     rows: Tensor | None = None
-    barred: tuple[Tensor, Tensor] | None = None
+    raised: "Raised | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Raised:
+    """Pairs int64 [pairs] each of a query and a candidate, by query, and what each is raised by."""
+
+    query: Tensor
+    candidate: Tensor
+    by: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +74,23 @@ class _Sum:
     """sum_i weight_i * link(query_i . candidates + shift, positive_i): all but what has a slope.
 
     own [n]: the item of each query that is no candidate for it, among the items rows [m]; None:
-    all are. barred: see Candidates. hardest: only so many of the highest scores count.
+    all are. raised: see Candidates. hardest: only so many of the highest scores count.
     """
 
     link: Link
     weight: Tensor
     own: Tensor | None = None
     rows: Tensor | None = None
-    barred: tuple[Tensor, Tensor] | None = None
+    raised: Raised | None = None
     hardest: int | None = None
 
     def mask(self, scores: Tensor, at: slice) -> None:
-        """Take out of the scores of queries `at` what is no candidate for them."""
-        if self.barred is not None:
-            query, candidate = self.barred
+        """Raise the scores of queries `at`, and take out what is no candidate for them."""
+        if self.raised is not None:
+            query, found = self.raised.query, self.raised.candidate
             edges = query.new_tensor([at.start, at.start + len(scores)])
-            pairs = slice(*torch.searchsorted(query, edges).tolist())
-            scores[query[pairs] - at.start, candidate[pairs]] = -torch.inf
+            own = slice(*torch.searchsorted(query, edges).tolist())
+            scores[query[own] - at.start, found[own]] += self.raised.by[own].to(scores.dtype)
         if self.own is not None and self.rows is not None:
             own = self.own[at]
             hit = torch.isin(own, self.rows).nonzero()[:, 0]  # few: a look at all takes longer
@@ -181,7 +191,7 @@ def full_softmax(query: Tensor, candidates: Candidates, targets: Targets) -> Ten
 
     A query with several targets shares its softmax.
     """
-    what = _Sum(_softmax, targets.weights(len(query)), barred=candidates.barred)
+    what = _Sum(_softmax, targets.weights(len(query)), raised=candidates.raised)
     return _summed(query, candidates, None, what) - targets.scores.mean()
 
 
@@ -190,10 +200,10 @@ def sampled_softmax(
 ) -> Tensor:
     """Mean cross-entropy of every target against itself and the candidates that are not it.
 
-    candidates.barred is of the targets, for each of which its query is asked. candidates.shift: bias less log(expected count), so that the sum over the candidates stands for
-    the sum over all items.
+    candidates.raised is of the targets, for each of which its query is asked. candidates.shift:
+    bias less log(expected count), so that the sum over the candidates stands for that over all.
     """
-    of = (targets.rows, candidates.rows, candidates.barred)
+    of = (targets.rows, candidates.rows, candidates.raised)
     what = _Sum(_softmax, targets.alike, *of, hardest)
     asked = query.index_select(0, targets.owner)
     return _summed(asked, candidates, targets.scores, what) - targets.scores.mean()

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recembed.arrays import Mask, Rows, Vectors
-from recembed.data.sequences import Sequences
+from recembed.arrays import Mask, Vectors
 from recembed.training.content import Content
 from recembed.training.examples import Batch
 from recembed.training.towers import losses
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.items import ItemTower, mapped
-from recembed.training.towers.losses import Candidates, Targets
-from recembed.training.towers.negatives import Negatives
+from recembed.training.towers.losses import Candidates, Raised, Targets
+from recembed.training.towers.negatives import Negatives, share_of
 from recembed.training.towers.settings import (
     BCE,
     GBCE,
@@ -59,7 +58,8 @@ class Trained:
     table [n_items, dim]: histories are read through it and, with bias [n_items], it is retrieved.
     known [n_items]: items that have a vector. tower: the user tower's arrays by name.
     users [n_users, dim]: what is added to a user's vector; None: nothing. sparse, dense: the maps
-    of content that are part of the table, None where there is none.
+    of content that are part of the table, None where there is none. shares [n_items]: what each
+    item is of all events, where habits are weighed against it.
     """
 
     table: Vectors
@@ -69,6 +69,7 @@ class Trained:
     users: Vectors | None
     sparse: Vectors | None = None
     dense: Vectors | None = None
+    shares: Vectors | None = None
 
 
 class Towers(nn.Module):
@@ -91,6 +92,9 @@ class Towers(nn.Module):
             touched=self.touched,
             starts=data.starts,
         )
+        self.shares = share_of(np.where(data.known, data.counts, 0)).astype(np.float32)
+        if setting.habits and self.items.bias is not None:
+            self.items.bias.data = torch.from_numpy(np.log(self.shares[self.rows]))
         self.tower = user_tower(setting.tower, setting.dim, setting.reach, every=setting.every)
         width = 0 if data.users is None else data.users.shape[1]
         self.users = nn.Parameter(torch.zeros(width, setting.dim))
@@ -119,10 +123,14 @@ class Towers(nn.Module):
             dots = (query[owner] * vectors[of]).sum(dim=1)
             return dots if bias is None else dots + bias[of]
 
-        targets = Targets(owner, rows, scores(rows))
+        raised, own = self._raised(batch), scores(rows)
+        if raised is not None and self.setting.habits:
+            more = np.asarray(raised[batch.targets.owners(), target], np.float32).ravel()
+            own = own + self._tensor(more)
+        targets = Targets(owner, rows, own)
         if isinstance(loss, FullSoftmax):
-            barred = self._barred(batch.given)
-            return losses.full_softmax(query, Candidates(vectors, bias, barred=barred), targets)
+            pairs = None if raised is None else self._pairs(raised)
+            return losses.full_softmax(query, Candidates(vectors, bias, raised=pairs), targets)
         found = self._tensor(locate(others))
         if isinstance(loss, BCE):
             return losses.one_negative(targets, scores(found))
@@ -135,8 +143,8 @@ class Towers(nn.Module):
         if drawn.correction is not None:
             correction = self._tensor(drawn.correction)
             shift = correction if shift is None else shift + correction
-        barred = self._barred(batch.given, batch.targets.owners(), others)
-        candidates = Candidates(vectors[found], shift, found, barred)
+        pairs = None if raised is None else self._pairs(raised[batch.targets.owners()][:, others])
+        candidates = Candidates(vectors[found], shift, found, pairs)
         hardest = loss.hardest if isinstance(loss, SampledSoftmax) else None
         return losses.sampled_softmax(query, candidates, targets, hardest)
 
@@ -159,7 +167,8 @@ class Towers(nn.Module):
             bias[untouched] = bias[self.rows].mean()
         users = None if self.data.users is None else self.data.users @ _array(self.users)
         tower = {name: _array(each) for name, each in self.tower.named_parameters()}
-        return Trained(table, known, bias, tower, users, sparse, dense)
+        shares = self.shares if setting.habits else None
+        return Trained(table, known, bias, tower, users, sparse, dense, shares)
 
     def _used(self, batch: Batch, target: Rows64, others: Rows64) -> tuple[Tensor | None, Locate]:
         """The rows that a step needs, None: all; and where an item is among them."""
@@ -171,22 +180,27 @@ class Towers(nn.Module):
         place = np.cumsum(needed) - 1
         return self._tensor(np.flatnonzero(needed)), lambda rows: place[rows]
 
-    def _barred(
-        self, given: Sequences, owners: Rows | None = None, among: Rows64 | None = None
-    ) -> tuple[Tensor, Tensor] | None:
-        """Which candidates cannot be, as they were given: of each example, or of these owners.
+    def _raised(self, batch: Batch) -> sp.csr_matrix | None:
+        """What is added to the scores of each example [examples, trained items]; None: nothing.
 
-        among: the candidates; None: all items.
+        What the history has of the target's own group cannot come again.
         """
+        given, shape = batch.given, (len(batch.given), len(self.rows))
+        found = None
+        if self.setting.habits:
+            found = self.setting.habits.raises(batch.histories, self.shares)
+            found = sp.csr_matrix((found.data, self.compact[found.indices], found.indptr), shape)
         if not len(given.values):
-            return None
-        given = given if owners is None else given.take(owners)
-        owner, rows = given.owners().astype(np.int64), self.compact[given.values]
-        if among is not None:
-            shape = (len(given), len(self.rows))
-            found = sp.csr_matrix((np.ones(len(rows), bool), rows, given.offsets), shape)[:, among]
-            owner, rows = (each.astype(np.int64) for each in found.nonzero())
-        return self._tensor(owner), self._tensor(rows)
+            return found
+        ends = np.full(len(given.values), -np.inf, np.float32)
+        barred = sp.csr_matrix((ends, self.compact[given.values], given.offsets), shape)
+        barred.sum_duplicates()
+        return barred if found is None else found + barred
+
+    def _pairs(self, raised: sp.csr_matrix) -> Raised:
+        pairs = raised.tocoo()
+        query, candidate = (self._tensor(each.astype(np.int64)) for each in pairs.coords)
+        return Raised(query, candidate, self._tensor(pairs.data))
 
     def _queries(self, batch: Batch, table: Tensor, locate: Locate) -> Tensor:
         """Vectors of all histories, or at all their events, [n_queries, dim]."""

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from recembed.errors import DataError
 from recembed.settings import between, check, one_of, setting
+from recembed.training.habits import Habits
 from recembed.training.recency import Recency
 
 MANY = 100_000  # items: a step over those it touches takes 56 ms here, over all 59, of 200,000 92
@@ -240,6 +241,7 @@ class Setting:
     loss: Loss
     features: Features
     users: Users
+    habits: Habits
     score: Literal["dot", "cosine"]
     temperature: float
     bias: bool

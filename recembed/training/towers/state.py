@@ -19,7 +19,7 @@ from recembed.training.towers.precision import autocast
 BETAS = (0.9, 0.98)  # the second as published transformers have it: sparse rows forget sooner
 WARM = 100  # steps in which the step size rises to what was set
 # fields of Trained that are an array, or None
-ALONE = ("table", "known", "bias", "users", "sparse", "dense")
+ALONE = ("table", "known", "bias", "users", "sparse", "dense", "shares")
 
 
 class State:

@@ -1,5 +1,7 @@
 """Losses against their naive forms in float64: values, and gradients by autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,51 @@ def test_the_full_softmax_is_cross_entropy(monkeypatch, chunk):
 
     def naive(query, table, bias):
         return F.cross_entropy((query @ table.T + bias)[OWNER], WANTED)
+
+    agree(mine, naive)
+
+
+RAISED = torch.tensor(
+    [[0, 0, 1, 3, 4, 6], [1, 10, 3, 4, 0, 8], [0.5, -torch.inf, 2, 1.5, 3, -torch.inf]]
+)
+
+
+@CHUNKS
+def test_scores_of_single_queries_are_raised_and_some_items_cannot_be(monkeypatch, chunk):
+    cut(monkeypatch, chunk)
+    added = torch.zeros(7, 11, dtype=torch.float64)
+    added[RAISED[0].long(), RAISED[1].long()] = RAISED[2].double()
+
+    def mine(query, table, bias):
+        found = targets_of(query, table, bias)
+        raised = losses.Raised(RAISED[0].long(), RAISED[1].long(), RAISED[2].double())
+        return losses.full_softmax(query, Candidates(table, bias, raised=raised), found)
+
+    def naive(query, table, bias):
+        scores = query @ table.T + bias
+        total = (scores + added).logsumexp(dim=1)
+        return (total[OWNER] - scores[OWNER, WANTED]).mean()
+
+    agree(mine, naive)
+
+
+@CHUNKS
+def test_negatives_are_raised_too(monkeypatch, chunk):
+    cut(monkeypatch, chunk)
+    query_of, at = torch.tensor([0, 1, 1, 5]), torch.tensor([0, 1, 4, 6])
+    by = torch.tensor([0.5, -torch.inf, 2.0, -torch.inf], dtype=torch.float64)
+    added = torch.zeros(len(OWNER), len(DRAWN), dtype=torch.float64)
+    added[query_of, at] = by
+
+    def mine(query, table, bias):
+        found, drawn = targets_of(query, table, bias), candidates_of(table, bias)
+        raised = losses.Raised(query_of, at, by)
+        return losses.sampled_softmax(query, replace(drawn, raised=raised), found)
+
+    def naive(query, table, bias):
+        others = negatives(query, table, bias, CORRECTION) + added
+        mine = targets_of(query, table, bias).scores
+        return F.cross_entropy(torch.cat([mine[:, None], others], dim=1), torch.zeros_like(WANTED))
 
     agree(mine, naive)
 
@@ -297,8 +344,30 @@ def test_exponentials_are_those_of_float64(n, m, size, seed):
     torch.testing.assert_close(total.double(), expected.sum(dim=1), rtol=1e-5, atol=0)
 
 
+@given(st.integers(1, 5), st.integers(1, 40), st.floats(0.1, 60), st.integers(0, 99))
+def test_exponentials_in_bfloat16_are_rounded_but_not_their_sum(n, m, size, seed):
+    random = np.random.default_rng(seed)
+    scores = torch.from_numpy((random.normal(size=(n, m)) * size).astype(np.float32)).bfloat16()
+    scores[0, 0] = -torch.inf if m > 1 else 0
+    wide = scores.double()
+    expected = (wide - wide.amax(dim=1, keepdim=True)).exp()
+    top, total = exponentials(scores)
+    assert scores.dtype == torch.bfloat16
+    assert top.dtype == total.dtype == torch.float32
+    assert torch.equal(top.double(), wide.amax(dim=1))
+    torch.testing.assert_close(scores.double(), expected, rtol=2**-8, atol=1e-30)
+    torch.testing.assert_close(total.double(), expected.sum(dim=1), rtol=1e-5, atol=0)
+
+
+def test_a_nan_in_bfloat16_stays_one():
+    scores = torch.tensor([[1.0, torch.nan, 2.0]]).bfloat16()
+    _, total = exponentials(scores)
+    assert total.isnan().all()
+    assert scores[0, 1].isnan()
+
+
 def test_exponentials_of_rows_without_a_score_are_nothing():
-    for kind in (torch.float32, torch.float64):
+    for kind in (torch.float32, torch.float64, torch.bfloat16):
         scores = torch.tensor([[-torch.inf, -torch.inf], [1.0, -torch.inf]], dtype=kind)
         top, total = exponentials(scores)
         assert total.tolist() == [0, 1]
