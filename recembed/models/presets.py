@@ -42,7 +42,25 @@ PRESETS: dict[str, Preset] = {
     ),
     "unordered": Preset("events without order", "two-tower", {"tower": "mean"}),
     "baskets": Preset(
-        "several events a basket or session", "two-tower", {"unit": "group", "tower": "mean"}
+        "several events a basket or session",
+        "two-tower",
+        {
+            "unit": "group",
+            "tower": "mean",
+            "tower.recency.decay": 0.97,
+            "tower.recency.past": 0.3,
+            "habits.weight": 0.05,
+            "habits.recency.decay": 0.97,
+            "bias": True,
+            "min_count": 5,
+            "reach": 1000,
+            "dropout": 0.1,
+            "epochs": 1,
+            "batch_size": 512,
+            "learning_rate": 0.001,
+            "schedule": "linear",
+            "average": 0.99,
+        },
     ),
 }
 

@@ -36,7 +36,9 @@ class Examples:
     A block is one event, or one group, or all of a user whose events have no order. Of a group or a
     user a random part joins the history and the rest is the target, so that a basket is learned
     from its own items too; the part is no longer than `reach`.
-    every: a block is a user's newest event, and each event before it has the next one for a target.
+    every: a block is an event in whose past each event has the next one for a target: each user's
+    newest one and, so that all of a long history is learned from, one further back for each `reach`
+    before it.
     """
 
     events: Interactions
@@ -60,9 +62,11 @@ class Examples:
         offsets = events.events.offsets
         begin = offsets[:-1][events.events.owners()]
         if every:
-            long = np.flatnonzero(np.diff(offsets) > 1)
-            ones = np.ones(len(long), np.int64)
-            return cls(events, unit, reach, True, offsets[1:][long] - 1, ones, offsets[long])
+            windows = -(-np.maximum(np.diff(offsets) - 1, 0) // reach)
+            back = ranges(np.zeros(len(windows), np.int64), windows) * reach
+            starts = np.repeat(offsets[1:] - 1, windows) - back
+            ones = np.ones(len(starts), np.int64)
+            return cls(events, unit, reach, True, starts, ones, np.repeat(offsets[:-1], windows))
         if unit == "user" and events.order is None:
             long = np.flatnonzero(np.diff(offsets) > 1)
             starts = offsets[:-1][long]
@@ -92,6 +96,8 @@ class Examples:
     def batch(self, which: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """The examples `which`."""
         starts, sizes, begins = self.starts[which], self.sizes[which], self.begins[which]
+        if self.every:
+            starts = self._moved(which, random)
         users = self._owners[starts]
         owner = np.repeat(np.arange(len(which)), sizes)
         block = ranges(starts, sizes)
@@ -124,6 +130,13 @@ class Examples:
             rows[joined], offsets_of(np.bincount(owner[joined], minlength=len(which)))
         )
         return Batch(histories, targets, given, users, self.every)
+
+    def _moved(self, which: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+        """Blocks further back stand anywhere in the `reach` before them, each time elsewhere."""
+        starts, begins = self.starts[which], self.begins[which]
+        newest = starts == self.events.events.offsets[self._owners[starts] + 1] - 1
+        back = np.where(newest, 0, random.integers(0, self.reach, len(starts)))
+        return np.maximum(starts - back, begins + 1)
 
     @cached_property
     def _owners(self) -> Rows:

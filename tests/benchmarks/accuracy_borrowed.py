@@ -1,6 +1,7 @@
-"""Rows whose trainings other benchmarks keep: tuned baselines, item2vec and the first tower."""
+"""Rows whose trainings other benchmarks keep: tuned baselines, item2vec, the tower of Beauty."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from benchmarks import evaluation_baselines as baselines
 from benchmarks import skipgram_quality, two_tower_quality
 from benchmarks.accuracy_data import DEPTH
 from benchmarks.accuracy_evidence import Made
+from benchmarks.accuracy_settings import TOWER
 from benchmarks.evaluation_baselines import of_one_target
 from recembed.arrays import Rows
 from recembed.metrics.places import NEVER, Places
@@ -22,7 +24,7 @@ def borrowed() -> Iterator[tuple[str, str, Reader]]:
         yield data, model, lambda model=model, data=data: _baseline(model, data)  # type: ignore[misc]
     for data in baselines.DATA:
         yield data, "item2vec", lambda data=data: _item2vec(data)  # type: ignore[misc]
-    yield two_tower_quality.DATA, "tower-40-epochs", _tower
+    yield two_tower_quality.DATA, TOWER, _tower
 
 
 def _baseline(model: str, data: str) -> list[Made]:
@@ -38,12 +40,12 @@ def _item2vec(data: str) -> list[Made]:
 
 def _tower() -> list[Made]:
     found = [two_tower_quality.read(seed) for seed in two_tower_quality.SEEDS]
-    return [_of_users(places, told["seconds"]) for places, told in found]
+    return [_of_users(places, told["seconds"], told["setting"]) for places, told in found]
 
 
-def _of_users(places: Places, seconds: float) -> Made:
+def _of_users(places: Places, seconds: float, setting: dict[str, Any] | None = None) -> Made:
     """A case a user."""
-    return Made(places, np.arange(len(places)), seconds)
+    return Made(places, np.arange(len(places)), seconds, setting=setting)
 
 
 def listed(ranks: Rows) -> Places:

@@ -90,10 +90,7 @@ BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
 ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
 ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": {}}
 
-WEIGHTS = {
-    "ml1m": {TOWER: 1.0, "ease": 0.2, "transitions": 0.2},
-    "beauty": {TOWER: 1.0, "ease": 0.2, "transitions": 0.2},
-}
+WEIGHTS = {"ml1m": {TOWER: 1.0, "ease": 0.2, "transitions": 0.2}}
 
 
 def members(data: str) -> tuple[Row, ...]:
@@ -105,7 +102,6 @@ def members(data: str) -> tuple[Row, ...]:
 def rows() -> Iterator[Row]:
     """All there are."""
     yield _tower("ml1m", "dense")
-    yield _tower("beauty", "sparse")
     yield _tower("ml100k", "dense")
     yield _tower("cds", "unordered")
     yield _tower("baskets", "baskets")

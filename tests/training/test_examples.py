@@ -209,34 +209,40 @@ def test_every_event_of_a_user_has_the_next_one_for_its_target():
     assert batch.users.tolist() == [3, 0]
 
 
-def test_reach_bounds_every_history_whose_events_are_all_asked():
+def test_a_long_history_is_learned_from_in_parts_of_the_reach():
     events = events_of([[0, 1, 2, 3, 4], [5, 6]])
     examples = Examples.of(events, "user", reach=2, every=True)
-    assert examples.positions == 3
-    batch = examples.batch(np.arange(2), RANDOM(0))
+    assert examples.positions == 5
+    batch = examples.batch(np.array([0, 2]), RANDOM(0))
     assert [batch.histories.events[i].tolist() for i in range(2)] == [[2, 3], [5]]
     assert batch.targets.values.tolist() == [3, 4, 6]
+    random = RANDOM(0)
+    older = [examples.batch(np.array([1]), random) for _ in range(50)]
+    seen = {(tuple(one.histories.rows), tuple(one.targets.values)) for one in older}
+    assert seen == {((0, 1), (1, 2)), ((0,), (1,))}  # each time elsewhere
 
 
 @given(st.lists(st.integers(0, 9), max_size=6), st.integers(1, 12), st.integers(0, 99))
 def test_every_event_in_one_pass_is_all_prefixes_with_their_targets(lengths, reach, seed):
-    """Within the reach: of older prefixes nothing is asked."""
+    """Of the newest events; older parts are somewhere before them, no longer than the reach."""
     rows = numbered([[user] * n for user, n in enumerate(lengths)])
-    examples = Examples.of(events_of(rows), "user", reach, every=True)
-    found = []
-    for batch in batches(examples, 2, seed):
-        at = 0
-        for history in batch.histories.events:
-            for end in range(1, len(history) + 1):
-                found.append((history[:end].tolist(), batch.targets[at].tolist()))
-                at += 1
-        assert at == len(batch.targets)
-    expected = []
-    for mine in rows:
-        first = max(0, len(mine) - 1 - reach)
-        expected += [(mine[first:end], [mine[end]]) for end in range(first + 1, len(mine))]
-    assert sorted(found) == expected
-    assert examples.positions == len(expected)
+    examples, random = Examples.of(events_of(rows), "user", reach, every=True), RANDOM(seed)
+    newest, total = [], 0
+    for block in range(len(examples)):
+        batch = examples.batch(np.array([block]), random)
+        history, targets = batch.histories.events[0].tolist(), batch.targets.values.tolist()
+        mine = rows[batch.users[0]]
+        assert 1 <= len(history) <= reach
+        assert batch.targets.sizes.tolist() == [1] * len(history)
+        at = mine.index(history[0])
+        assert mine[at : at + len(history)] == history
+        assert mine[at + 1 : at + 1 + len(history)] == targets
+        if examples.starts[block] == np.cumsum(lengths)[batch.users[0]] - 1:
+            assert at + 1 + len(history) == len(mine)
+            newest.append((batch.users[0], len(history)))
+        total += len(history)
+    assert newest == [(user, min(n - 1, reach)) for user, n in enumerate(lengths) if n > 1]
+    assert total <= examples.positions == sum(max(n - 1, 0) for n in lengths)
 
 
 def test_positions_are_the_histories_that_are_asked():
