@@ -33,7 +33,13 @@ PRESETS: dict[str, Preset] = {
     "dense": Preset(
         f"events in order, {LONG} or more a user",
         "two-tower",
-        {"reach": 200, "tower.dropout": 0.2, "batch_size": 48, "learning_rate": 0.001},
+        {
+            "reach": 200,
+            "older": True,
+            "tower.dropout": 0.2,
+            "batch_size": 48,
+            "learning_rate": 0.001,
+        },
     ),
     "sparse": Preset(
         f"events in order, fewer than {LONG} a user",

@@ -75,6 +75,11 @@ class TwoTower:
         high=1 << 16,
         search=one_of(20, 50, 100, 200),
     )
+    older: bool = setting(
+        False,
+        "learn from events further back than reach, too, a part of its length at a time; "
+        "with tower.predict=every",
+    )
     dropout: float = setting(
         0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
     )
@@ -161,7 +166,7 @@ class TwoTower:
         starts = None
         if self.features.pretrain:
             starts = word_starts(log, self, known, seed=seed, machine=machine, progress=progress)
-        examples = Examples.of(kept, self.unit, self.reach, every=setting.every)
+        examples = Examples.of(kept, self.unit, self.reach, every=setting.every, older=self.older)
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
 

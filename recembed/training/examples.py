@@ -37,8 +37,7 @@ class Examples:
     user a random part joins the history and the rest is the target, so that a basket is learned
     from its own items too; the part is no longer than `reach`.
     every: a block is an event in whose past each event has the next one for a target: each user's
-    newest one and, so that all of a long history is learned from, one further back for each `reach`
-    before it.
+    newest one and, where all of a long history is learned from, one for each `reach` before it.
     """
 
     events: Interactions
@@ -57,12 +56,17 @@ class Examples:
         reach: int,
         *,
         every: bool = False,
+        older: bool = False,
     ) -> "Examples":
-        """All blocks that have something before them; `reach`: most events of the past."""
+        """All blocks that have something before them; `reach`: most events of the past.
+
+        older: with `every`, blocks further back than the reach, too.
+        """
         offsets = events.events.offsets
         begin = offsets[:-1][events.events.owners()]
         if every:
-            windows = -(-np.maximum(np.diff(offsets) - 1, 0) // reach)
+            asked = np.maximum(np.diff(offsets) - 1, 0)  # events with one after them
+            windows = -(-asked // reach) if older else np.minimum(asked, 1)
             back = ranges(np.zeros(len(windows), np.int64), windows) * reach
             starts = np.repeat(offsets[1:] - 1, windows) - back
             ones = np.ones(len(starts), np.int64)

@@ -211,7 +211,7 @@ def test_every_event_of_a_user_has_the_next_one_for_its_target():
 
 def test_a_long_history_is_learned_from_in_parts_of_the_reach():
     events = events_of([[0, 1, 2, 3, 4], [5, 6]])
-    examples = Examples.of(events, "user", reach=2, every=True)
+    examples = Examples.of(events, "user", reach=2, every=True, older=True)
     assert examples.positions == 5
     batch = examples.batch(np.array([0, 2]), RANDOM(0))
     assert [batch.histories.events[i].tolist() for i in range(2)] == [[2, 3], [5]]
@@ -222,11 +222,14 @@ def test_a_long_history_is_learned_from_in_parts_of_the_reach():
     assert seen == {((0, 1), (1, 2)), ((0,), (1,))}  # each time elsewhere
 
 
-@given(st.lists(st.integers(0, 9), max_size=6), st.integers(1, 12), st.integers(0, 99))
-def test_every_event_in_one_pass_is_all_prefixes_with_their_targets(lengths, reach, seed):
+@given(
+    st.lists(st.integers(0, 9), max_size=6), st.integers(1, 12), st.booleans(), st.integers(0, 99)
+)
+def test_every_event_in_one_pass_is_all_prefixes_with_their_targets(lengths, reach, older, seed):
     """Of the newest events; older parts are somewhere before them, no longer than the reach."""
     rows = numbered([[user] * n for user, n in enumerate(lengths)])
-    examples, random = Examples.of(events_of(rows), "user", reach, every=True), RANDOM(seed)
+    examples = Examples.of(events_of(rows), "user", reach, every=True, older=older)
+    random = RANDOM(seed)
     newest, total = [], 0
     for block in range(len(examples)):
         batch = examples.batch(np.array([block]), random)
@@ -242,7 +245,8 @@ def test_every_event_in_one_pass_is_all_prefixes_with_their_targets(lengths, rea
             newest.append((batch.users[0], len(history)))
         total += len(history)
     assert newest == [(user, min(n - 1, reach)) for user, n in enumerate(lengths) if n > 1]
-    assert total <= examples.positions == sum(max(n - 1, 0) for n in lengths)
+    asked = [max(n - 1, 0) if older else min(max(n - 1, 0), reach) for n in lengths]
+    assert total <= examples.positions == sum(asked)
 
 
 def test_positions_are_the_histories_that_are_asked():
