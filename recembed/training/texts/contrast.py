@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recembed.training.lengths import unit
 from recembed.training.texts.tuning_settings import CoSENT, Loss, Softmax, Triplet
-
-SHORT = 1e-3  # a length below it is no direction: its gradient would be without bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +30,7 @@ class Placed:
     def prefix(self, dim: int) -> "Placed":
         """By the first `dim` numbers of each vector alone, at length 1."""
         first, second, negatives = (
-            F.normalize(each[:, :dim], dim=1, eps=SHORT)
-            for each in (self.first, self.second, self.negatives)
+            unit(each[:, :dim]) for each in (self.first, self.second, self.negatives)
         )
         return replace(self, first=first, second=second, negatives=negatives)
 

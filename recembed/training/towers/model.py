@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from recembed.arrays import Mask, Vectors
 from recembed.training.content import Content
 from recembed.training.examples import Batch
+from recembed.training.lengths import unit
 from recembed.training.towers import losses
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.items import ItemTower, mapped
@@ -28,7 +29,6 @@ from recembed.training.towers.settings import (
 )
 from recembed.training.towers.users import Packed, user_tower
 
-SHORT = 1e-3  # a length below it is no direction: its gradient would be without bound
 SHARE = 64  # positions that share gBCE's negatives: with those of a whole batch it never settles
 
 Rows64: TypeAlias = NDArray[np.int64]
@@ -229,8 +229,7 @@ class Towers(nn.Module):
         """Both so that the score is their dot product."""
         if self.setting.score == "dot":
             return query, table
-        query, table = (F.normalize(each, dim=1, eps=SHORT) for each in (query, table))
-        return query / self.setting.temperature, table
+        return unit(query.to(table.dtype)) / self.setting.temperature, unit(table)
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
