@@ -16,6 +16,7 @@ from recembed.models.item2vec import Item2Vec
 from recembed.models.tower_model import TowerModel
 from recembed.models.two_tower import TwoTower
 from recembed.protocols import Arrays, Estimator, Fitted, VectorModel
+from recembed.training.habits import usual_share
 
 PER_ITEM = (
     "inputs",
@@ -65,9 +66,9 @@ def _of_towers(estimator: TwoTower, model: TowerModel, log: Log) -> Arrays:
     content = content.take(rows)
     vectors, known = content.mapped(sparse, dense), content.known
     found: Arrays = {"table": vectors, "known": known.astype(np.uint8)}
-    if model.shares is not None:  # as rare as the rarest, until it is trained on
-        rarest = model.shares[model.shares > 0].min()
-        found["shares"] = np.full(len(rows), rarest, np.float32)
+    if model.shares is not None:
+        usual = usual_share(model.shares[trained[: len(model.shares)]])
+        found["shares"] = np.full(len(rows), usual, np.float32)
     if model.bias is not None:
         usual = model.bias[trained[: len(model.bias)]].mean()
         found["bias"] = np.where(known, usual, 0).astype(np.float32)

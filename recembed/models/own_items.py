@@ -17,11 +17,16 @@ AT_ONCE = 1 << 14  # pairs whose vectors are multiplied: they stay in the cache
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """Pairs of a query and a row that may be listed, by query, and their raised scores."""
+    """Pairs of a query and a row that may be listed, by query: scores before, and raised."""
 
     owners: NDArray[np.int64]
     rows: NDArray[np.int64]
+    before: Vectors
     scores: Vectors
+
+    def at(self, level: Vectors, scores: Vectors) -> NDArray[np.int64]:
+        """How many of each query's have its `level` [n_queries]; scores: one of the two."""
+        return np.bincount(self.owners[scores == level[self.owners]], minlength=len(level))
 
 
 def own_items(
@@ -32,7 +37,8 @@ def own_items(
     allow: Mask | Sequences | None,
 ) -> Own:
     """What of `raised` [n_users, n_items] may be listed, scored by vectors and raised."""
-    owners, rows = (each.astype(np.int64) for each in _pairs(raised))
+    pairs = raised.tocoo()
+    owners, rows = (each.astype(np.int64) for each in pairs.coords)
     may = items.known[rows]
     if isinstance(allow, Sequences):
         may &= _among(owners, rows, allow, raised.shape[1])
@@ -40,11 +46,13 @@ def own_items(
         may &= allow[rows]
     if exclude is not None:
         may &= ~_among(owners, rows, exclude, raised.shape[1])
-    owners, rows, scores = owners[may], rows[may], raised.data[may]
-    for start in range(0, len(rows), AT_ONCE):
+    owners, rows = owners[may], rows[may]
+    before = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), AT_ONCE):  # in float64 and rounded, as an index does
         at = slice(start, start + AT_ONCE)
-        scores[at] += np.einsum("nd,nd->n", users[owners[at]], items.vectors[rows[at]])
-    return Own(owners, rows, scores)
+        mine, theirs = users[owners[at]], items.vectors[rows[at]]
+        before[at] = np.einsum("nd,nd->n", mine, theirs, dtype=np.float64)
+    return Own(owners, rows, before, before + raised.data[may])
 
 
 def with_own(top: TopK, own: Own) -> TopK:
@@ -64,14 +72,13 @@ def with_own(top: TopK, own: Own) -> TopK:
         len(top.rows),
         top.k,
     )
-    if top.k:  # with the last score of a list there may be more beyond its end
-        same = found.scores[:, -1] == top.scores[:, -1]
-        found.tied[:] = np.where(same, top.tied, found.tied)
+    if top.k:  # of what has the last score of a list, there may be more beyond its end
+        last = top.scores[:, -1]
+        same = (found.scores[:, -1] == last) & (found.rows[:, -1] >= 0)
+        beyond = top.tied - own.at(last, own.before) + own.at(last, own.scores)
+        tied = np.where(same, beyond, found.tied)
+        found.tied[:] = np.where(top.tied < 0, -1, tied)
     return found
-
-
-def _pairs(matrix: sp.csr_matrix) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices
 
 
 def _among(

@@ -87,7 +87,8 @@ class TowerModel:
         """What habits add to the scores of a history's own items, [n_users, n_items]."""
         if self.shares is None:
             return None
-        return self.habits.raises(trained_events(histories, self.table.known), self.shares)
+        read = _newest(trained_events(histories, self.table.known), self.reach)
+        return self.habits.raises(read, self.shares)
 
     def arrays(self) -> Arrays:
         found: Arrays = {

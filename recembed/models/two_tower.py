@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recembed.arrays import Mask
 from recembed.data.embeddings import Embeddings
+from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError, MissingExtra
@@ -21,6 +22,8 @@ from recembed.settings import between, check, log_between, one_of, setting
 from recembed.training.habits import Habits
 from recembed.training.rounds import Rounds, Training
 from recembed.training.towers.settings import (
+    BCE,
+    GBCE,
     Features,
     FullSoftmax,
     Loss,
@@ -77,8 +80,7 @@ class TwoTower:
     )
     older: bool = setting(
         False,
-        "learn from events further back than reach, too, a part of its length at a time; "
-        "with tower.predict=every",
+        "learn from events further back than reach, too, in parts that each epoch takes elsewhere",
     )
     dropout: float = setting(
         0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
@@ -119,11 +121,30 @@ class TwoTower:
             raise DataError("groups have prefixes only: set tower.predict=last, or unit=user")
         if self.bias and self.score == "cosine":
             raise DataError("a cosine has no bias: set bias=false, or score=dot")
-        if self.habits and not self.bias:
-            raise DataError("habits are weighed against each item's bias: set bias=true")
-        if self.habits and Setting.of(self).every:
+        self._check_habits()
+        if self.older and not Setting.of(self).every:
             raise DataError(
-                "habits are those of a whole history: set tower.predict=last, or unit=group"
+                "older is for a transformer that learns at every event of users: set older=false"
+            )
+
+    def _check_habits(self) -> None:
+        """Raises: DataError where they could not be learned with."""
+        if not self.habits:
+            return
+        if not self.bias:
+            raise DataError(
+                "habits are weighed against each item's bias: set bias=true (and score=dot), or "
+                "habits.weight=0"
+            )
+        if isinstance(self.loss, BCE | GBCE):
+            raise DataError(
+                "habits raise scores in a softmax: set loss=full or loss=sampled, or "
+                "habits.weight=0"
+            )
+        if Setting.of(self).every:
+            raise DataError(
+                "habits are those of a whole history: set tower.predict=last or unit=group, or "
+                "habits.weight=0"
             )
 
     def fit(
@@ -152,11 +173,7 @@ class TwoTower:
         from recembed.training.examples import Examples
 
         events = log.interactions
-        if isinstance(self.tower, Transformer) and self.tower.gaps and events.time is None:
-            raise DataError(
-                "tower.gaps needs times, this log has none: name their column "
-                "(--columns time=COLUMN), or set tower.gaps=false"
-            )
+        self._check_events(events)
         known = events.counts() >= self.min_count
         if not known.any():
             raise DataError(f"no item has {self.min_count} events: set min_count lower")
@@ -184,6 +201,19 @@ class TwoTower:
             rounds=Rounds(asked, self.epochs, most=LOOKS, patience=self.patience),
         )
         return training.checked(made(trained, training))
+
+    def _check_events(self, events: Interactions) -> None:
+        """Raises: DataError if they lack what the setting needs."""
+        if isinstance(self.tower, Transformer) and self.tower.gaps and events.time is None:
+            raise DataError(
+                "tower.gaps needs times, this log has none: name their column "
+                "(--columns time=COLUMN), or set tower.gaps=false"
+            )
+        if self.habits and self.unit == "user" and events.order is None:
+            raise DataError(
+                "without an order nothing comes again: set habits.weight=0, or name a column of "
+                "times or groups (--columns)"
+            )
 
     def _model(self, log: Log, trained: "Trained", known: Mask) -> TowerModel:
         """known: the items that were trained on."""

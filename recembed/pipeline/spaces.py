@@ -9,12 +9,15 @@ from recembed.settings import KIND, Choices, Range, Space, change, flat, kinds
 
 
 def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
-    """Where to search each hyperparameter that is worth it, by dotted name."""
+    """Where to search each hyperparameter that is worth it, by dotted name.
+
+    Parts that are empty (no features, no habits) have nothing to search.
+    """
     found: dict[str, Space] = {}
     for field in dataclasses.fields(owner):
         value, space = getattr(owner, field.name), field.metadata.get("search")
         if dataclasses.is_dataclass(value):
-            found |= spaces(value, f"{prefix}{field.name}.")
+            found |= spaces(value, f"{prefix}{field.name}.") if value else {}
         elif space is not None:
             found[prefix + field.name] = space
     return found

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from recembed.arrays import Vectors
 from recembed.data.interactions import Interactions
-from recembed.settings import check, log_between, setting
+from recembed.settings import check, setting
 from recembed.training.recency import Recency
 
 
@@ -26,7 +27,6 @@ class Habits:
         "what one event of the own history adds to an item's share of all; 0: no habits",
         low=0.0,
         high=1.0,
-        search=log_between(0.001, 0.1),
     )
     recency: Recency = setting(Recency(decay=0.97), "how the events of a history are counted")
 
@@ -43,5 +43,16 @@ class Habits:
         """
         found = self.recency.matrix(histories)
         np.maximum(found.data, 0, out=found.data)  # more returned than taken
-        found.data = np.log1p(self.weight * found.data / shares[found.indices]).astype(np.float32)
+        found.data = np.log1p(np.float32(self.weight) * found.data / shares[found.indices])
         return found
+
+
+def shares_of(counts: NDArray[np.int64]) -> Vectors:
+    """What each item is of all events, [n_items]; those without events are as the usual others."""
+    shares = counts / counts.sum()
+    return np.where(shares > 0, shares, usual_share(shares[shares > 0])).astype(np.float32)
+
+
+def usual_share(shares: NDArray[np.floating]) -> float:
+    """That whose log is the mean of their logs, as a bias starts at the log of a share."""
+    return float(np.exp(np.log(shares).mean()))

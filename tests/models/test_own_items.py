@@ -1,5 +1,7 @@
 """Items of the own history, raised, in the lists of an index."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -73,9 +75,9 @@ def test_lists_are_those_of_all_scores_raised(n, n_items, k, allowed, excluded, 
             scores[query, ~allow] = -np.inf
     expected = select(scores, k)
     assert np.array_equal(found.scores, expected.scores)
-    above = found.scores > found.scores[:, -1:]
-    assert np.array_equal(found.rows[above], expected.rows[above])
-    assert ((found.rows >= 0) == (expected.rows >= 0)).all()
+    assert np.array_equal(found.rows, expected.rows)
+    full = found.rows[:, -1] >= 0
+    assert np.array_equal(found.tied[full], expected.tied[full])
 
 
 def habitual(log, one, **more):
@@ -117,9 +119,30 @@ def test_a_history_of_unknown_items_has_no_habits(log_of, baskets, one):
     ("values", "words"),
     [
         ({"bias": False}, "set bias=true"),
-        ({"unit": "user", "tower": "transformer"}, "set tower.predict=last, or unit=group"),
+        ({"unit": "user", "tower": "transformer"}, "set tower.predict=last or unit=group"),
+        ({"loss": "gbce"}, "set loss=full or loss=sampled"),
+        ({"score": "cosine"}, "or score=dot"),
     ],
 )
 def test_where_habits_cannot_be_learned_it_says_what_to_set(values, words):
     with pytest.raises(DataError, match=words):
         estimator("two-tower", HABITUAL | values)
+
+
+def test_a_user_without_order_has_no_habits_to_learn(log_of, one):
+    log = log_of([[0, 1, 2], [1, 2]])
+    unordered = replace(log, interactions=replace(log.interactions, order=None))
+    with pytest.raises(DataError, match=r"nothing comes again: set habits\.weight=0"):
+        habitual(unordered, one, unit="user")
+
+
+def test_an_item_known_by_its_content_alone_is_raised_as_a_usual_one(log_of, one):
+    rows = [[0, 1, 0, 2], [1, 0, 1, 0], [2, 1, 2, 3]]
+    groups = [[0, 0, 1, 1]] * 3
+    log = log_of(rows, n_items=5, groups=groups, table={"kind": ["a", "a", "b", "b", "b"]})
+    model = habitual(log, one, min_count=2, **{"features.categories": "kind"})
+    assert model.table.known.all()
+    assert (model.shares > 0).all()
+    assert model.shares[3] == model.shares[4] == pytest.approx((4 * 4 * 3 / 11**3) ** (1 / 3))
+    raised = model.raises(log_of([[3, 4]], n_items=5).interactions)
+    assert np.isfinite(raised.data).all()

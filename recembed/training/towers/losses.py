@@ -115,7 +115,9 @@ class _Summed(torch.autograd.Function):
         """The sum of queries [n, dim], candidates [m, dim], shift [m] and positive [n]."""
         kind, step = _of_products(query), _rows_at_once(query, candidates)
         against = candidates.to(kind)
-        turned = against.T.contiguous()  # in bfloat16 a product takes a seventh of that with .T
+        turned = against.T
+        if kind != query.dtype:  # in bfloat16 a product takes a seventh of that with .T
+            turned = turned.contiguous()
         asked = _filled(query.to(kind), step)
         space = against.new_empty(step, len(candidates))
         to_query, to_candidates = torch.empty_like(query), torch.zeros_like(candidates)
@@ -181,7 +183,7 @@ def _softmax(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, T
 
 def _logistic(scores: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """The sum of log(1 + exp(score)); the positive is left to others."""
-    value = F.softplus(scores.float()).sum(dim=1)
+    value = F.softplus(scores.to(torch.promote_types(scores.dtype, torch.float32))).sum(dim=1)
     scores.sigmoid_()
     return value, torch.ones_like(value), positive
 

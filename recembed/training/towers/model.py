@@ -14,12 +14,13 @@ from torch.nn import functional as F
 from recembed.arrays import Mask, Vectors
 from recembed.training.content import Content
 from recembed.training.examples import Batch
+from recembed.training.habits import shares_of
 from recembed.training.lengths import unit
 from recembed.training.towers import losses
 from recembed.training.towers.buckets import Histories
 from recembed.training.towers.items import ItemTower, mapped
 from recembed.training.towers.losses import Candidates, Raised, Targets
-from recembed.training.towers.negatives import Negatives, share_of
+from recembed.training.towers.negatives import Negatives
 from recembed.training.towers.settings import (
     BCE,
     GBCE,
@@ -92,7 +93,7 @@ class Towers(nn.Module):
             touched=self.touched,
             starts=data.starts,
         )
-        self.shares = share_of(np.where(data.known, data.counts, 0)).astype(np.float32)
+        self.shares = shares_of(np.where(data.known, data.counts, 0))
         if setting.habits and self.items.bias is not None:
             self.items.bias.data = torch.from_numpy(np.log(self.shares[self.rows]))
         self.tower = user_tower(setting.tower, setting.dim, setting.reach, every=setting.every)
@@ -143,7 +144,7 @@ class Towers(nn.Module):
         if drawn.correction is not None:
             correction = self._tensor(drawn.correction)
             shift = correction if shift is None else shift + correction
-        pairs = None if raised is None else self._pairs(raised[batch.targets.owners()][:, others])
+        pairs = None if raised is None else self._pairs(raised[:, others][batch.targets.owners()])
         candidates = Candidates(vectors[found], shift, found, pairs)
         hardest = loss.hardest if isinstance(loss, SampledSoftmax) else None
         return losses.sampled_softmax(query, candidates, targets, hardest)
@@ -198,7 +199,7 @@ class Towers(nn.Module):
         return barred if found is None else found + barred
 
     def _pairs(self, raised: sp.csr_matrix) -> Raised:
-        pairs = raised.tocoo()
+        pairs = raised.tocoo()  # by query, as rows of a csr matrix are
         query, candidate = (self._tensor(each.astype(np.int64)) for each in pairs.coords)
         return Raised(query, candidate, self._tensor(pairs.data))
 

@@ -35,12 +35,12 @@ class Negatives:
     def of(cls, loss: Loss, counts: NDArray[np.int64]) -> "Negatives | None":
         """What a loss draws from items with these events; None where it shares no negatives."""
         if isinstance(loss, InBatch):
-            return cls(None, (0.0, 0.0, 1.0), share_of(counts), share_of(counts), loss.correct)
+            return cls(None, (0.0, 0.0, 1.0), _share(counts), _share(counts), loss.correct)
         if isinstance(loss, SampledSoftmax):
             uniform = max(0.0, 1 - loss.popular - loss.batch)
             shares = (uniform, loss.popular, loss.batch)
-            likely = share_of(counts.astype(np.float64) ** loss.exponent)
-            return cls(loss.negatives, shares, likely, share_of(counts), loss.correct)
+            likely = _share(counts.astype(np.float64) ** loss.exponent)
+            return cls(loss.negatives, shares, likely, _share(counts), loss.correct)
         return None
 
     def draw(self, targets: NDArray[np.int64], random: np.random.Generator) -> Drawn:
@@ -74,7 +74,6 @@ class Negatives:
         return np.cumsum(self.likely)
 
 
-def share_of(weights: NDArray[np.generic]) -> NDArray[np.float64]:
-    """What each is of their sum."""
+def _share(weights: NDArray[np.generic]) -> NDArray[np.float64]:
     share: NDArray[np.float64] = weights / weights.sum()
     return share
