@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from recembed.training.towers.exponentials import exponentials
 
-CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}  # logits in flight: 4 MB stay in a CPU's cache
+CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}  # logits in flight: 2 MB stay in a core's cache
 
 TILE = 32  # queries, of what a CPU multiplies at once
 # With fewer queries at once, gathering the gradients of many candidates takes longer than all else;
