@@ -78,7 +78,7 @@ def _tower(data: str, preset: str, columns: Mapping[str, Any] | None = None) -> 
 # Chosen on the valid part of each.
 CDS: dict[str, dict[str, Any]] = {
     "popularity": {},
-    "item-knn": {"neighbours": 400},
+    "item-knn": {"similarity": "bm25", "k1": 3.0, "b": 0.2, "neighbours": 400},
     "ease": {"regularization": 200.0},
     "als": {"dim": 256, "alpha": 10.0},
     "ials": {"dim": 256},
