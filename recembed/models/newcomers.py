@@ -18,15 +18,8 @@ from recembed.models.two_tower import TwoTower
 from recembed.protocols import Arrays, Estimator, Fitted, VectorModel
 from recembed.training.habits import usual_share
 
-PER_ITEM = (
-    "inputs",
-    "outputs",
-    "factors",
-    "table",
-    "bias",
-    "shares",
-    "known",
-)  # arrays of vector models
+# arrays of vector models
+PER_ITEM = ("inputs", "outputs", "factors", "table", "bias", "shares", "known")
 
 
 def newcomers(estimator: Estimator, model: Fitted, log: Log, *, texts: bool = False) -> Arrays:
