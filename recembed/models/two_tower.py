@@ -82,6 +82,12 @@ class TwoTower:
         False,
         "learn from events further back than reach, too, in parts that each epoch takes elsewhere",
     )
+    given: float = setting(
+        0.0,
+        "of a group, or of a user without order, at least this share is read and the rest learned",
+        low=0,
+        high=0.95,
+    )
     dropout: float = setting(
         0.0, "share of events left out of histories", low=0, high=0.95, search=between(0.0, 0.6)
     )
@@ -183,7 +189,9 @@ class TwoTower:
         starts = None
         if self.features.pretrain:
             starts = word_starts(log, self, known, seed=seed, machine=machine, progress=progress)
-        examples = Examples.of(kept, self.unit, self.reach, every=setting.every, older=self.older)
+        examples = Examples.of(
+            kept, self.unit, self.reach, every=setting.every, older=self.older, given=self.given
+        )
         if len(examples) == 0:
             raise DataError("no event has a past, so there is nothing to learn from")
 

@@ -34,8 +34,8 @@ class Examples:
     """Blocks of events, each with the events before it: [n] starts, sizes and first of the user.
 
     A block is one event, or one group, or all of a user whose events have no order. Of a group or a
-    user a random part joins the history and the rest is the target, so that a basket is learned
-    from its own items too; the part is no longer than `reach`.
+    user a random part, `given` of it or more, joins the history and the rest is the target, so that
+    a basket is learned from its own items too; the part is no longer than `reach`.
     every: a block is an event in whose past each event has the next one for a target: each user's
     newest one and, where all of a long history is learned from, one for each `reach` before it.
     """
@@ -47,6 +47,7 @@ class Examples:
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
     begins: NDArray[np.int64]
+    given: float = 0.0
 
     @classmethod
     def of(
@@ -57,10 +58,11 @@ class Examples:
         *,
         every: bool = False,
         older: bool = False,
+        given: float = 0.0,
     ) -> "Examples":
         """All blocks that have something before them; `reach`: most events of the past.
 
-        older: with `every`, blocks further back than the reach, too.
+        older: with `every`, blocks further back than the reach, too. given: see above, below 1.
         """
         offsets = events.events.offsets
         begin = offsets[:-1][events.events.owners()]
@@ -74,7 +76,7 @@ class Examples:
         if unit == "user" and events.order is None:
             long = np.flatnonzero(np.diff(offsets) > 1)
             starts = offsets[:-1][long]
-            return cls(events, unit, reach, False, starts, np.diff(offsets)[long], starts)
+            return cls(events, unit, reach, False, starts, np.diff(offsets)[long], starts, given)
         if unit == "user":
             starts = np.flatnonzero(np.arange(len(events)) > begin)
             sizes = np.ones(len(starts), np.int64)
@@ -85,7 +87,7 @@ class Examples:
         edges = run_starts(group)
         sizes = np.diff(edges, append=len(group))
         kept = (sizes > 1) | (edges > begin[edges])
-        return cls(events, unit, reach, False, edges[kept], sizes[kept], begin[edges[kept]])
+        return cls(events, unit, reach, False, edges[kept], sizes[kept], begin[edges[kept]], given)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -157,7 +159,8 @@ class Examples:
         order = np.lexsort([draw, owner])
         rank = np.empty(len(owner), np.int64)
         rank[order] = np.arange(len(owner)) - offsets_of(sizes)[owner[order]]
-        given = (random.random(len(sizes)) * sizes).astype(np.int64)  # 0..size-1 join the history
+        share = self.given + (1 - self.given) * random.random(len(sizes))
+        given = np.minimum((share * sizes).astype(np.int64), sizes - 1)  # so many join the history
         given = np.where(has_past, given, np.maximum(given, 1)).clip(max=self.reach)
         return rank >= given[owner]
 

@@ -1,4 +1,4 @@
-"""Tower, EASE and last-item transitions together: a row of its own on ML-1M.
+"""Tower, EASE and last-item transitions together: a row of its own on ML-100K.
 
 What the members score is standardised for each history over the items that may be listed, weighted
 and added up. Weights are chosen on the valid part, that of the tower is 1. Towers are kept under

@@ -110,6 +110,24 @@ def test_each_share_of_a_group_is_given_as_often():
     assert all(400 < count < 600 for count in sizes.values())
 
 
+@pytest.mark.parametrize(("least", "sizes"), [(0.5, {1, 2, 3}), (0.95, {1})])
+def test_of_a_group_the_least_share_is_given(least, sizes):
+    groups = [[0, 1, 1, 1, 1, 1]]
+    examples = Examples.of(events_of(numbered(groups), groups), "group", reach=9, given=least)
+    random = RANDOM(1)
+    drawn = [pairs(examples.batch(np.array([0]), random)) for _ in range(99)]
+    assert {len(target) for [(_, target)] in drawn} == sizes
+
+
+def test_of_a_user_without_order_the_least_share_is_given_and_something_is_left():
+    examples = Examples.of(events_of([[0, 1], [2, 3, 4, 5]], order=None), "user", 9, given=0.7)
+    random = RANDOM(2)
+    for _ in range(99):
+        two, four = pairs(examples.batch(np.arange(2), random))
+        assert [len(part) for part in two] == [1, 1]
+        assert len(four[1]) in (1, 2)
+
+
 @pytest.mark.parametrize("reach", [1, 2, 9])
 def test_a_user_without_order_gives_any_part_for_the_rest(reach):
     examples = Examples.of(events_of([[0, 1, 2], [3], [], [4, 5]], order=None), "user", reach)

@@ -186,7 +186,7 @@ def _store(machine: Machine, examples: Examples, data: Data, setting: Setting, s
     sparse = [each for each in (content.sparse, data.users) if each is not None]
     return Store.of(
         machine.checkpoint,
-        (replace(setting, learning_rate=0.0), seed),
+        (replace(setting, learning_rate=0.0), seed, examples.given),
         events.events,
         *(events.columns().get(name) for name in ("time", "weight", "group")),
         *(examples.starts, examples.sizes, examples.begins),
