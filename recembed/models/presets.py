@@ -58,7 +58,7 @@ PRESETS: dict[str, Preset] = {
             "reach": 500,
             "given": 0.4,
             "dropout": 0.2,
-            "epochs": 40,
+            "epochs": 32,
             "batch_size": 512,
             "learning_rate": 0.01,
             "average": 0.998,
