@@ -82,9 +82,15 @@ CDS: dict[str, dict[str, Any]] = {
     "ease": {"regularization": 200.0},
     "als": {"dim": 512, "alpha": 40.0},
     "ials": {"dim": 256, "alpha0": 0.03, "regularization": 0.001},
-    "bpr": {"dim": 128},
-    "item2vec": {"window": None, "recency.decay": 1.0},
-    "lightgcn": {},
+    "bpr": {"dim": 256, "learning_rate": 0.1, "iterations": 200, "strength": 8.0},
+    "item2vec": {
+        "window": None,
+        "recency.decay": 1.0,
+        "epochs": 10,
+        "negatives": 512,
+        "exponent": 0.5,
+    },
+    "lightgcn": {"batch_size": 16384, "learning_rate": 0.02},
 }
 BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
 ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
