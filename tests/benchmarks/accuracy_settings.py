@@ -96,10 +96,17 @@ CDS: dict[str, dict[str, Any]] = {
 LIGHTGCN: dict[str, dict[str, Any]] = {
     "beauty": {"loss.negatives": 512, "recency.decay": 0.5},
     "ml100k": {"recency.decay": 0.9},
+    "ml1m": {
+        "batch_size": 16384,
+        "learning_rate": 0.02,
+        "epochs": 15,
+        "loss.negatives": 512,
+        "recency.decay": 0.8,
+    },
 }
 BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
 ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
-ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": {}}
+ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": LIGHTGCN["ml100k"]}
 
 WEIGHTS = {"ml100k": {TOWER: 1.0, "ease": 0.7, "transitions": 0.05}}
 
