@@ -28,7 +28,8 @@ from recembed.options import (
 @click.command()
 @click.argument("log")
 @click.option("--out", required=True, type=click.Path(), help="The folder of the search.")
-@click.option("--model", default="item2vec", show_default=True, help="See `recembed models`.")
+@click.option("--model", default=None, help="See `recembed models` [item2vec].")
+@click.option("--preset", default=None, help="Begin at its setting; or auto.")
 @click.option("--trials", default=30, show_default=True, help="Settings to try, earlier ones too.")
 @click.option("--timeout", type=float, default=None, help="Begin no trial after so many seconds.")
 @click.option("--metric", default="ndcg@10", show_default=True, help="What to maximize.")
@@ -38,8 +39,15 @@ from recembed.options import (
     show_default=True,
     help="Share of the users in trials, but 1,000 at least.",
 )
+@click.option(
+    "--finalists",
+    default=3,
+    show_default=True,
+    help="How many of the best of a sample are trained on all users.",
+)
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter that is fixed.")
 @click.option("--space", type=PAIR, multiple=True, help="Where to search one: see above.")
+@click.option("--only", multiple=True, help="Search this one, and others named so, but no more.")
 @click.option("--test", type=RULE, default="auto", show_default=True, help="What is left alone.")
 @click.option("--valid", type=RULE, default="auto", show_default=True, help="What decides.")
 @reading

@@ -1,7 +1,7 @@
 """Where a search looks: the spaces that a model's fields have, or those that users name."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from recembed.errors import DataError, first
@@ -24,31 +24,43 @@ def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
 
 
 def searched(owner: Any, given: Mapping[str, str]) -> dict[str, Space]:
-    """The spaces of `owner`, with those in `given` in their place.
+    """The spaces of `owner`, as far as the values that it has, with those in `given` in their place.
 
     given: by dotted name, values ("64,128") or a range ("0.01..0.1"; "0.01..0.1:log").
 
     Raises: DataError for a space that nothing can be drawn from, or that leaves the field's range.
     """
-    return spaces(owner) | {name: _space(owner, name, text) for name, text in given.items()}
+    now = flat(owner)
+    own = {name: space.reaching(now[name]) for name, space in spaces(owner).items()}
+    return own | {name: _space(owner, name, text) for name, text in given.items()}
 
 
 def free(
-    owner: Any, fixed: Mapping[str, Any], given: Mapping[str, str]
+    owner: Any, fixed: Mapping[str, Any], given: Mapping[str, str], only: Collection[str] = ()
 ) -> tuple[dict[str, Space], dict[str, Any]]:
-    """The spaces of what is not `fixed`, and what is: those fields, and each part's kind.
+    """The spaces of what is not `fixed`, and what stays: each part's kind, and what is not default.
 
-    owner: changed by `fixed` already. A part of which only the kind is fixed is searched.
+    owner: changed by `fixed` already. A part of which only the kind is fixed is searched. only: of
+    these alone, if any are named.
 
-    Raises: DataError for a name that is fixed and searched, or as `searched` does.
+    Raises: DataError for a name that is fixed and searched, for one of `only` without a space, or
+    as `searched` does.
     """
     found, held = searched(owner, given), _names(flat(owner), fixed)
-    both = [name for name in given if name in held]
+    both = [name for name in (*given, *only) if name in held]
     if both:
         raise DataError(f"{first(both)} is fixed and searched: set it, or give it a space")
-    kept = {name: value for name, value in flat(owner).items() if name in held}
+    for name in only:
+        if name not in found:
+            change(owner, {name: flat(owner).get(name)})  # whether there is such a name
+            raise DataError(f"{name} has no space of its own: give it one (--space {name}=A..B)")
     chosen = {f"{name}.{KIND}": kind for name, kind in kinds(owner).items()}
-    return {name: space for name, space in found.items() if name not in held}, chosen | kept
+    default = flat(change(type(owner)(), chosen))
+    kept = {
+        name: value for name, value in flat(owner).items() if name in held or value != default[name]
+    }
+    wanted = [name for name in found if name not in held and (not only or name in only)]
+    return {name: found[name] for name in wanted}, chosen | kept
 
 
 def _names(known: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> set[str]:

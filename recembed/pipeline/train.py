@@ -81,11 +81,7 @@ def train(
     check_replaced(out, "items")
     progress = Progress("quiet" if quiet else "auto")
     tuned = None if settings is None else Tuned.read(settings)
-    if preset is not None and (model is not None or tuned is not None):
-        raise DataError("a preset names the model and its setting: leave model and settings out")
-    estimator, why = None, "asked for"
-    if preset != AUTO:  # a typo should not cost the reading of a log
-        estimator = _estimator(model, preset, set or {}, tuned)
+    estimator, why = estimator_of(model, preset, set or {}, tuned), "asked for"
     machine = machine_of(threads, device, checkpoint)
     _check_parts(test, valid, refit=refit, tune=tune, early_stop=early_stop)
     how: dict[str, Any] = {
@@ -96,9 +92,7 @@ def train(
     }
     data = read(log, items=items, users=users, **how)
     if estimator is None:
-        preset, why = suited(data.interactions)
-        progress.say(f"preset {preset}: {why}")
-        estimator = _estimator(None, preset, set or {}, None)
+        estimator, preset, why = suiting(data.interactions, set or {}, progress)
     if machine.checkpoint is not None and not estimator.resumes:
         raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     parts = (
@@ -157,17 +151,38 @@ def read(
     )
 
 
-def _estimator(
-    model: str | None, preset: str | None, set: Mapping[str, Any], tuned: Tuned | None
-) -> Estimator:
+def estimator_of(
+    model: str | None, preset: str | None, set: Mapping[str, Any], tuned: Tuned | None = None
+) -> Estimator | None:
+    """Of a model (item2vec unless named), a preset or settings that were found, with `set` on top.
+
+    None where the preset is auto, which `suiting` chooses: a typo should not cost reading a log.
+
+    Raises: DataError for an unknown name or value, or for a preset beside a model.
+    """
+    if preset is not None and (model is not None or tuned is not None):
+        raise DataError("a preset names the model and its setting: leave model and settings out")
     if preset is not None:
-        known = preset_of(preset)
-        return change(registry.estimator(known.model, known.values), set)
+        return None if preset == AUTO else _of_preset(preset, set)
     if tuned is None:
         return registry.estimator(model or MODEL, set)
     if model not in (None, tuned.model):
         raise DataError(f"the settings are of {tuned.model}, not of {model}: leave --model out")
     return change(registry.estimator(tuned.model, tuned.set), set)
+
+
+def suiting(
+    events: Interactions, set: Mapping[str, Any], progress: Progress
+) -> tuple[Estimator, str, str]:
+    """That of the preset for these events, the preset's name, and why; which is said."""
+    preset, why = suited(events)
+    progress.say(f"preset {preset}: {why}")
+    return _of_preset(preset, set), preset, why
+
+
+def _of_preset(name: str, set: Mapping[str, Any]) -> Estimator:
+    known = preset_of(name)
+    return change(registry.estimator(known.model, known.values), set)
 
 
 def _check_parts(test: str | None, valid: str | None, *, refit: bool, **apart: bool) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +12,16 @@ from recembed.data.log import Log
 from recembed.data.split import Split, split
 from recembed.errors import DataError
 from recembed.metrics.names import metric_at
-from recembed.models import registry
 from recembed.pipeline.objective import Objective, before_test, sampled
 from recembed.pipeline.spaces import free
-from recembed.pipeline.train import check_seed, machine_of, may_repeat, read
+from recembed.pipeline.train import (
+    check_seed,
+    estimator_of,
+    machine_of,
+    may_repeat,
+    read,
+    suiting,
+)
 from recembed.pipeline.trials import Attempt, Look, Trials, opened, optuna_module
 from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
@@ -24,20 +30,22 @@ from recembed.report.document import Search, Trial
 from recembed.settings import Space, change, flat
 
 BEST = "best.json"
-FINALISTS = 3  # best trials that are trained on all users, beside the defaults
 
 
 def tune(
     log: Source | Log,
     out: str | Path,
     *,
-    model: str = "item2vec",
+    model: str | None = None,
+    preset: str | None = None,
     trials: int = 30,
     timeout: float | None = None,
     metric: str = "ndcg@10",
     sample: float = 0.1,
+    finalists: int = 3,
     set: Mapping[str, Any] | None = None,
     space: Mapping[str, str] | None = None,
+    only: Collection[str] = (),
     test: str | None = "auto",
     valid: str | None = "auto",
     items: Source | None = None,
@@ -56,27 +64,31 @@ def tune(
 ) -> Tuned:
     """Try settings of a model on LOG and write the best one to OUT/best.json, for `train`.
 
-    Trials train on the train part of a sample of the users and are measured on its valid part, the
-    defaults first; what falls behind is given up. The best ones and the defaults are then trained
-    on all users, and the best of these wins. Nothing reads the test part. The trials are kept in
-    OUT: the same call goes on after it was stopped, and another number of `trials` counts those.
+    Trials train on the train part of a sample of the users and are measured on its valid part,
+    first the setting to begin with: the model's defaults, or those of a preset. What falls behind
+    is given up. The best ones and the first are then trained on all users, and the best of these
+    wins. Nothing reads the test part. The trials are kept in OUT: the same call goes on after it
+    was stopped, and another number of `trials` counts those.
 
-    timeout: seconds after which no further trial begins. sample: share of the users, at least 1,000
-    of those the valid part asks about. set: hyperparameters that are fixed; tower=NAME chooses a
-    part, whose own ones are searched. space: where to search others than the model does: "64,128",
-    "0.01..0.1", "0.01..0.1:log". The rest as in `train`.
+    model, preset: as in `train`. timeout: seconds after which no further trial begins. sample:
+    share of the users, at least 1,000 of those the valid part asks about. finalists: how many of
+    the best of a sample are trained on all users. set: hyperparameters that are fixed; tower=NAME
+    chooses a part, whose own ones are searched. space: where to search others than the model does:
+    "64,128", "0.01..0.1", "0.01..0.1:log". only: these alone are searched, of those with a space.
+    The rest as in `train`.
 
     Raises: DataError for what is wrong with the log or the options, or if no trial came to an end;
     RunError if OUT has another search; MissingExtra without Optuna.
     """
     check_seed(seed)
     check_seed(split_seed)
-    _check(trials, timeout, sample, metric)
+    _check(trials, timeout, sample, finalists, metric)
     if test is None or valid is None:
         raise DataError("a search needs a test part to leave alone and a valid part: name rules")
     progress = Progress("quiet" if quiet else "auto")
-    estimator = registry.estimator(model, set)
-    spaces, fixed = free(estimator, set or {}, space or {})
+    estimator = estimator_of(model, preset, set or {})
+    if estimator is not None:  # what is wrong with a space should not cost the reading of a log
+        free(estimator, set or {}, space or {}, only)
     machine = machine_of(threads, device)
     optuna_module()  # without it, nobody should wait for the log
     data = read(
@@ -89,6 +101,10 @@ def tune(
         repeats=repeats,
     )
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
+    if estimator is None:
+        estimator, _, _ = suiting(data.interactions, set or {}, progress)
+    model = estimator.name
+    spaces, fixed = free(estimator, set or {}, space or {}, only)
     spaces = _of_use(spaces, parts, model)
     known = before_test(parts)
     again = may_repeat(known.log.interactions, seen)
@@ -120,9 +136,8 @@ def tune(
                 f"none of {len(told)} trials of {model} came to an end, the first: {study.why()}"
             )
         if share < 1:
-            defaults = [each for each in told[:1] if each not in chosen[:FINALISTS]]
-            finalists = [*chosen[:FINALISTS], *defaults]
-            chosen = _finals(finalists, estimator, asking(known), progress)
+            begun = [each for each in told[:1] if each not in chosen[:finalists]]
+            chosen = _finals([*chosen[:finalists], *begun], estimator, asking(known), progress)
         found = Tuned(
             model=model,
             set={**fixed, **chosen[0].setting},
@@ -139,9 +154,10 @@ def tune(
     return found
 
 
-def _check(trials: int, timeout: float | None, sample: float, metric: str) -> None:
-    if trials < 1:
-        raise DataError(f"trials must be at least 1, not {trials}")
+def _check(trials: int, timeout: float | None, sample: float, finalists: int, metric: str) -> None:
+    for name, number in (("trials", trials), ("finalists", finalists)):
+        if number < 1:
+            raise DataError(f"{name} must be at least 1, not {number}")
     if timeout is not None and not timeout > 0:
         raise DataError(f"timeout is a number of seconds above 0, not {timeout}")
     if not 0 < sample <= 1:
