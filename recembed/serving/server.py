@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 class Prompt(HttpToolsProtocol):
     """A connection whose headers must arrive within `seconds`, and be short; an answer that is not
-    taken for so long is dropped. uvicorn itself waits for both without end.
+    taken for so long is dropped. uvicorn itself waits for both without end, and where requests
+    follow each other unanswered, tells the last alone that the client is gone.
     """
 
     seconds = 5.0
@@ -33,10 +34,16 @@ class Prompt(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.head, self.late = 0, self._by_then()
+        self.answered: Any = None  # the request that is
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.late.cancel()
+        self._leave()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         if self.late.cancelled():  # another request on the same connection
@@ -68,7 +75,14 @@ class Prompt(HttpToolsProtocol):
         return self.loop.call_later(self.seconds, self._end)
 
     def _end(self) -> None:
+        self._leave()
         self.transport.close()
+
+    def _leave(self) -> None:
+        """What is being answered is for nobody: nothing more is sent."""
+        if self.answered is not None and not self.answered.response_complete:
+            self.answered.disconnected = True
+            self.answered.message_event.set()
 
 
 def run(live: Live, limits: Limits, key: str | None, host: str, port: int) -> None:

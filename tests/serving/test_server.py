@@ -78,17 +78,30 @@ def test_headers_without_an_end_are_cut(server):
     assert json.loads(server.get("/health/live")) == {"status": "alive"}
 
 
+BODIES = json.dumps({"users": ["u001"] * 1000, "k": 50}).encode()
+MANY = b"POST /recommend_many HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(BODIES)
+
+
 def test_a_connection_whose_answers_nobody_takes_is_dropped(server, waited):
     def open_files():
         return float(server.get("/metrics").split("\nprocess_open_fds ")[1].split()[0])
 
-    body = json.dumps({"users": ["u001"] * 1000, "k": 50}).encode()
-    ask = b"POST /recommend_many HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
     with connected(server) as lazy:
         time.sleep(0.5)  # until it is taken, and those of other tests are gone
         held = open_files()
-        lazy.sendall((ask + body) * 10)  # answers are more than the buffers between them hold
+        lazy.sendall((MANY + BODIES) * 10)  # answers are more than the buffers between them hold
         waited(lambda: open_files() < held, "its end", 20)
+
+
+def test_who_leaves_before_an_answer_is_no_error(started, run):
+    with started(run, "--timeout", "0.1") as server:
+        for _ in range(20):
+            with connected(server) as hasty:
+                hasty.sendall((MANY + BODIES) * 10)
+                time.sleep(0.1)
+        server.get("/health/live")
+        said = server.said.splitlines()
+    assert len(said) == 1, said  # that it serves
 
 
 def test_what_follows_a_refused_key_is_not_read(started, run):
