@@ -25,10 +25,6 @@ class Choices:
     def __contains__(self, value: object) -> bool:
         return value in self.values
 
-    def reaching(self, value: Any) -> "Choices":
-        """With `value` among them."""
-        return self if value in self else dataclasses.replace(self, values=(*self.values, value))
-
     def __str__(self) -> str:
         return ",".join(map(str, self.values))
 
@@ -49,12 +45,6 @@ class Range:
 
     def __contains__(self, value: object) -> bool:
         return isinstance(value, (int, float)) and self.low <= value <= self.high
-
-    def reaching(self, value: Any) -> "Range":
-        """As far as `value`, if that is a number that can be in it."""
-        if not isinstance(value, (int, float)) or (self.log and value <= 0):
-            return self
-        return dataclasses.replace(self, low=min(self.low, value), high=max(self.high, value))
 
     def __str__(self) -> str:
         return f"{self.low}..{self.high}{':log' if self.log else ''}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from recembed.errors import DataError, first
@@ -24,15 +25,26 @@ def spaces(owner: Any, prefix: str = "") -> dict[str, Space]:
 
 
 def searched(owner: Any, given: Mapping[str, str]) -> dict[str, Space]:
-    """The spaces of `owner`, as far as the values that it has, with those in `given` in their place.
+    """The spaces of `owner`, as far as its own values, with those in `given` in their place.
 
     given: by dotted name, values ("64,128") or a range ("0.01..0.1"; "0.01..0.1:log").
 
     Raises: DataError for a space that nothing can be drawn from, or that leaves the field's range.
     """
     now = flat(owner)
-    own = {name: space.reaching(now[name]) for name, space in spaces(owner).items()}
+    own = {name: reaching(space, now[name]) for name, space in spaces(owner).items()}
     return own | {name: _space(owner, name, text) for name, text in given.items()}
+
+
+def reaching(space: Space, value: Any) -> Space:
+    """The space, and `value` with it, if that is one that can be in it."""
+    if value in space:
+        return space
+    if isinstance(space, Choices):
+        return replace(space, values=(*space.values, value))
+    if not isinstance(value, (int, float)) or (space.log and value <= 0):
+        return space
+    return replace(space, low=min(space.low, value), high=max(space.high, value))
 
 
 def free(

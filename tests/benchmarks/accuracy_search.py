@@ -48,19 +48,18 @@ SEARCHES: dict[str, Look] = {
             "tower.dropout": "0.3..0.6",
             "learning_rate": "0.001..0.004:log",
             "batch_size": "128,256,512",
-            "epochs": "25..50",
         },
-        trials=16,
+        trials=10,
+        sample=0.3,
     ),
     "unordered": Look(
         {
             "given": "0.2..0.6",
             "temperature": "0.06..0.15:log",
             "dropout": "0.1..0.4",
-            "learning_rate": "0.005..0.015:log",
-            "epochs": "24..40",
         },
-        trials=16,
+        trials=8,
+        sample=0.3,
     ),
     "baskets": Look(
         {

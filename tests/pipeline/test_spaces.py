@@ -7,7 +7,7 @@ import pytest
 
 from recembed.errors import DataError
 from recembed.models.registry import estimator, names
-from recembed.pipeline.spaces import free, searched, spaces
+from recembed.pipeline.spaces import free, reaching, searched, spaces
 from recembed.settings import (
     Choices,
     Range,
@@ -189,6 +189,44 @@ def test_a_field_of_a_kind_that_was_not_chosen_has_no_space():
 def test_what_is_fixed_cannot_be_searched(fixed):
     with pytest.raises(DataError, match=r"part\.decay' is fixed and searched"):
         free(change(Drawn(), fixed), fixed, {"part.decay": "0.5..1"})
+
+
+def test_what_differs_from_the_defaults_stays_where_it_is_not_searched():
+    owner = change(Drawn(), {"shape": "square", "shape.side": 8, "part.decay": 0.2})
+    found, held = free(owner, {}, {}, only=["part.decay"])
+    assert found == {"part.decay": Range(0.2, 1.0)}  # as far as where it begins
+    assert held == {"shape.kind": "square", "shape.side": 8, "part.decay": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "found"),
+    [
+        (Choices((2, 4)), 4, Choices((2, 4))),
+        (Choices((2, 4), needs="group"), 3, Choices((2, 4, 3), needs="group")),
+        (Range(2, 8, log=True), 16, Range(2, 16, log=True)),
+        (Range(2, 8, log=True), 0, Range(2, 8, log=True)),
+        (Range(0.5, 1.0, needs="group"), 0.0, Range(0.0, 1.0, needs="group")),
+        (Range(0.5, 1.0), None, Range(0.5, 1.0)),
+    ],
+)
+def test_a_space_reaches_where_a_search_begins(space, value, found):
+    assert reaching(space, value) == found
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [
+        ("size", "is fixed and searched"),
+        ("threads", r"threads has no space of its own: give it one \(--space threads=A\.\.B\)"),
+        ("part", r"part has parts: set part\.decay, part\.past"),
+        ("thread", "no hyperparameter 'thread'; there is threads"),
+        ("part.decai", "no hyperparameter 'decai'"),
+    ],
+)
+def test_what_cannot_be_searched_alone_is_one_line(only, message):
+    fixed = {"size": 4}
+    with pytest.raises(DataError, match=message):
+        free(change(Searched(), fixed), fixed, {}, only=[only])
 
 
 @pytest.mark.parametrize("name", names())

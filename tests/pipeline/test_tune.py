@@ -14,6 +14,7 @@ from recembed.data.sequences import Sequences
 from recembed.data.split import TEST, VALID, split
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
+from recembed.models.presets import PRESETS, suited
 from recembed.models.registry import estimator
 from recembed.pipeline import objective
 from recembed.pipeline.objective import Objective, before_test, sampled
@@ -148,6 +149,70 @@ def test_the_best_of_a_sample_are_trained_on_all_and_the_defaults_too(few, tmp_p
     assert 1 < len(finals) <= 4
     assert None in [days for _, days in finals]
     assert found.set["days"] in (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+def test_as_many_of_the_best_as_asked_for_are_trained_on_all_users(few, tmp_path):
+    how = {"model": "popularity", "space": {"days": "none,1,2,3,400"}, **LAST}
+    found = tune(fashion(), tmp_path, trials=4, sample=0.3, finalists=1, **how)
+    assert 0 < found.search.share < 1
+    sizes = []
+
+    def counted(self, *rest):
+        sizes.append(len(self.cases))
+        return fit(self, *rest)
+
+    fit = Objective.fit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Objective, "fit", counted)
+        again = tune(fashion(), tmp_path, trials=5, sample=0.3, finalists=1, **how)
+    assert sizes == [24, 80, 80]  # one more trial; the best one and where it began
+    assert len(again.search.trials) == 5
+
+
+def test_a_search_begins_at_a_preset_and_looks_at_what_is_named_alone(shop, call, tmp_path):
+    pytest.importorskip("torch")
+    preset = PRESETS["unordered"]
+    small = ("--set", "dim=8", "--set", "epochs=1", "--threads", 1, "--quiet", "--trials", 2)
+    rules = ("--test", "last:1", "--valid", "last:1")
+    here = ("--only", "dropout", "--only", "average", "--space", "average=0.9,0.998")
+    out = ("--out", tmp_path / "found")
+    call("tune", shop.log, "--preset", "unordered", *small, *rules, *here, *out)
+    found = Tuned.read(tmp_path / "found" / "best.json")
+    first = found.search.trials[0].setting
+    assert first == {"dropout": preset.values["dropout"], "average": preset.values["average"]}
+    assert all(set(trial.setting) == set(first) for trial in found.search.trials)
+    fixed = {"dim": 8, "epochs": 1, **{name: found.set[name] for name in first}}
+    asked = estimator(preset.model, {**preset.values, **fixed})
+    assert estimator(found.model, found.set) == asked
+
+
+def test_a_search_begins_at_the_preset_that_suits_the_log(shop, call, tmp_path):
+    pytest.importorskip("torch")
+    small = ("--set", "dim=8", "--set", "epochs=1", "--threads", 1, "--trials", 1)
+    rules = ("--test", "last:1", "--valid", "last:1", "--only", "tower.dropout")
+    said = call("tune", shop.log, "--preset", "auto", *small, *rules, "--out", tmp_path)
+    name, values = (
+        suited(read_log(shop.log).interactions)[0],
+        Tuned.read(tmp_path / "best.json").set,
+    )
+    assert f"preset {name}: " in said.err
+    assert values["tower.dropout"] == PRESETS[name].values["tower.dropout"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--preset", "sparse", "--model", "als"), "leave model and settings out"),
+        (("--preset", "spars"), "no preset 'spars'; there is sparse"),
+        (("--model", "als", "--only", "dims"), "no hyperparameter 'dims'; there is dim"),
+        (("--model", "als", "--finalists", 0), "finalists must be at least 1, not 0"),
+        (("--preset", "auto", "--only", "dims"), "no hyperparameter 'dims'; there is dim"),
+    ],
+)
+def test_a_search_that_cannot_begin_is_one_line(words, message, shop, refused, tmp_path):
+    said = refused("tune", shop.log, "--out", tmp_path / "out", "--quiet", *words)
+    assert message in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_sample_has_the_items_and_whole_users_and_enough_of_those_asked(few):
