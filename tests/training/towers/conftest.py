@@ -76,10 +76,12 @@ class Stopping(Progress):
 
 @dataclass
 class World:
-    """kind: of ESTIMATORS. data_seed: of the events. Called, it trains."""
+    """kind: of ESTIMATORS. data_seed: of the events. given: without an order. Called, it trains."""
 
     kind: str = "transformer"
     data_seed: int = 0
+    order: str | None = "position"
+    given: float = 0.0
     machine: Machine = field(default_factory=lambda: Machine(threads=1, device="cpu"))
     STEPS, AN_EPOCH = 24, 6
 
@@ -90,7 +92,7 @@ class World:
         random = np.random.default_rng(self.data_seed)
         rows = [random.integers(0, ITEMS, 2 + user % 5).tolist() for user in range(USERS)]
         users, items = Vocabulary.numbered(USERS), Vocabulary.numbered(ITEMS)
-        return Interactions(users, items, Sequences.of(rows), order="position")
+        return Interactions(users, items, Sequences.of(rows), order=self.order)
 
     def data(self, events):
         if self.kind != "content and users":
@@ -103,7 +105,7 @@ class World:
     def __call__(self, file=None, *, stop=None, seed=0, progress=None, rounds=None, **changes):
         events, setting = self.events(), self.setting(**changes)
         return train(
-            Examples.of(events, "user", 9, every=setting.every),
+            Examples.of(events, "user", 9, every=setting.every, given=self.given),
             self.data(events),
             setting,
             seed=seed,

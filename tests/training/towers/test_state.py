@@ -199,6 +199,13 @@ def test_the_file_of_another_training_is_refused_and_left(world, stopped):
     assert stopped.read_bytes() == before
 
 
+def test_the_file_of_another_share_that_is_given_is_refused(world, file):
+    there, other = (type(world)("content and users", order=None, given=each) for each in (0.0, 0.5))
+    stop(there, file, 3)
+    with pytest.raises(DataError, match="belongs to other data, another setting or seed"):
+        other(file)
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "header", "bit", "other", "folder"])
 def test_a_damaged_file_is_refused_in_one_line(world, stopped, damage):
     whole = stopped.read_bytes()
