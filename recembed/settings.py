@@ -157,19 +157,22 @@ def change(owner: T, values: Mapping[str, Any], what: str = "hyperparameter") ->
     hints = typing.get_type_hints(type(owner))
     known = _fields(owner)
     changed: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
     for name, value in sorted(values.items(), key=_kinds_first):
         head, _, rest = name.partition(".")
         if head not in known:
             near = difflib.get_close_matches(head, known, 3) or sorted(known)
             raise DataError(f"no {what} {name!r}; there is {', '.join(near)}")
-        now = changed.get(head, getattr(owner, head))
+        now = getattr(owner, head)
         if dataclasses.is_dataclass(now):
-            inner = {rest: value} if rest else _mapping(name, now, hints[head], value)
-            changed[head] = _part(head, hints[head], now, inner)
+            new = {rest: value} if rest else _mapping(name, now, hints[head], value)
+            inner[head] = inner.get(head, {}) | dict(new)
         elif rest:
             raise DataError(f"{head} has no parts: there is no {name!r}")
         else:
             changed[head] = _read(name, hints[head], value)
+    for head, new in inner.items():  # all of a part at once: what it checks may be of several
+        changed[head] = _part(head, hints[head], getattr(owner, head), new)
     return dataclasses.replace(owner, **changed)  # type: ignore[type-var]
 
 

@@ -205,6 +205,30 @@ def test_a_part_of_several_kinds_is_chosen_before_it_is_changed(values, shape):
     assert change(Drawn(), values) == Drawn(shape=shape)
 
 
+@dataclass(frozen=True)
+class Shares:
+    near: float = setting(0.5, "a share")
+    far: float = setting(0.5, "another")
+
+    def __post_init__(self):
+        if self.near + self.far > 1:
+            raise DataError("too much")
+
+
+@dataclass(frozen=True)
+class Shared:
+    shares: Shares = setting(Shares(), "which are 1 at most")
+
+
+@pytest.mark.parametrize("names", [("near", "far"), ("far", "near")])
+def test_fields_that_are_checked_together_are_set_together(names):
+    values = {"near": 0.8, "far": 0.1}
+    changed = change(Shared(), {f"shares.{name}": values[name] for name in names})
+    assert changed == Shared(Shares(0.8, 0.1))
+    with pytest.raises(DataError, match="too much"):
+        change(Shared(), {"shares.near": 0.8})
+
+
 def test_another_kind_begins_with_its_defaults_and_the_same_kind_stays_as_it_is():
     made = Drawn(shape=Square(side=5))
     assert change(made, {"shape": "square"}) == made

@@ -1,5 +1,6 @@
 """What is known of items (or users) beside their interactions: one Arrow row an id."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,6 +48,14 @@ class Catalogue:
         for column in self.table.columns:
             there |= np.asarray(column.is_valid())
         return there
+
+    def fingerprint(self) -> str:
+        """The same for tables that say the same of the same ids, sha256 in hex."""
+        table = self.table.combine_chunks()
+        digest = hashlib.sha256(f"{table.schema.to_string()} {self.title}".encode())
+        for batch in table.to_batches():
+            digest.update(batch.serialize())
+        return digest.hexdigest()
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column.

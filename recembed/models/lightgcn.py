@@ -13,7 +13,6 @@ from recembed.data.embeddings import Embeddings
 from recembed.data.interactions import Interactions
 from recembed.data.log import Log
 from recembed.data.vocabulary import Vocabulary
-from recembed.errors import DataError
 from recembed.models.nested import part_of, under
 from recembed.models.people import People
 from recembed.models.units import trained_events, unit_matrix
@@ -49,8 +48,8 @@ class LightGCN:
     dim: int = setting(64, "length of a vector", low=1, high=4096, search=one_of(32, 64, 128, 256))
     layers: int = setting(
         3,
-        "how far vectors spread; 0 (with ids): matrix factorization",
-        low=0,
+        "how far vectors spread",
+        low=1,
         high=64,
         search=one_of(1, 2, 3, 4),
     )
@@ -75,8 +74,6 @@ class LightGCN:
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.layers and not self.ids:
-            raise DataError("layers=0 leaves users nothing but their own: set ids=true, or layers")
 
     def fit(
         self,

@@ -84,7 +84,7 @@ class TwoTower:
     )
     given: float = setting(
         0.0,
-        "of a group, or of a user without order, at least this share is read and the rest learned",
+        "of a group, or of a user without order, this share or more (rounded down) is read",
         low=0,
         high=0.95,
     )
@@ -128,6 +128,11 @@ class TwoTower:
         if self.bias and self.score == "cosine":
             raise DataError("a cosine has no bias: set bias=false, or score=dot")
         self._check_habits()
+        if self.given and Setting.of(self).every:
+            raise DataError(
+                "given is of what is read as a whole: set tower.predict=last or unit=group, or "
+                "given=0"
+            )
         if self.older and not Setting.of(self).every:
             raise DataError(
                 "older is for a transformer that learns at every event of users: set older=false"

@@ -32,7 +32,11 @@ def searched(owner: Any, given: Mapping[str, str]) -> dict[str, Space]:
     Raises: DataError for a space that nothing can be drawn from, or that leaves the field's range.
     """
     now = flat(owner)
-    own = {name: reaching(space, now[name]) for name, space in spaces(owner).items()}
+    own: dict[str, Space] = {}
+    for name, space in spaces(owner).items():
+        possible = _possible(owner, name, reaching(space, now[name]))
+        if possible is not None:
+            own[name] = possible
     return own | {name: _space(owner, name, text) for name, text in given.items()}
 
 
@@ -45,6 +49,22 @@ def reaching(space: Space, value: Any) -> Space:
     if not isinstance(value, (int, float)) or (space.log and value <= 0):
         return space
     return replace(space, low=min(space.low, value), high=max(space.high, value))
+
+
+def _possible(owner: Any, name: str, space: Space) -> Space | None:
+    """Without the choices that the rest of `owner` rules out; None if a single one remains."""
+    if not isinstance(space, Choices):
+        return space
+    values = tuple(value for value in space.values if _takes(owner, name, value))
+    return replace(space, values=values) if len(values) > 1 else None
+
+
+def _takes(owner: Any, name: str, value: Any) -> bool:
+    try:
+        change(owner, {name: value})
+    except DataError:
+        return False
+    return True
 
 
 def free(

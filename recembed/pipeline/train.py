@@ -91,14 +91,14 @@ def train(
         "repeats": repeats,
     }
     data = read(log, items=items, users=users, **how)
-    if estimator is None:
-        estimator, preset, why = suiting(data.interactions, set or {}, progress)
-    if machine.checkpoint is not None and not estimator.resumes:
-        raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     parts = (
         None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
     )
     data = data if parts is None else parts.log  # which is in order, if file_order says so
+    if estimator is None:
+        estimator, preset, why = suiting(data.interactions, set or {}, progress)
+    if machine.checkpoint is not None and not estimator.resumes:
+        raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     facts = {
         "split": None if parts is None else _described(parts, file_order),
         "repeats": may_repeat(data.interactions, seen),

@@ -146,11 +146,12 @@ def _check_same(folder: Path, study: Any, about: Mapping[str, str]) -> None:
     if there is None:
         study.set_user_attr("about", dict(about))
         return
-    for name, value in about.items():
-        if there.get(name) != value:
+    for name in (*about, *there):
+        was, now = (each.get(name, "not told") for each in (there, about))
+        if was != now:
             raise RunError(
-                f"{folder} has a search with {name} {there.get(name)}, this one has {value}: name "
-                "another folder, or ask for the same"
+                f"{folder} has a search with {name} {was}, this one has {now}: name another "
+                "folder, or ask for the same"
             )
 
 

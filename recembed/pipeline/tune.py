@@ -87,6 +87,8 @@ def tune(
         raise DataError("a search needs a test part to leave alone and a valid part: name rules")
     progress = Progress("quiet" if quiet else "auto")
     estimator = estimator_of(model, preset, set or {})
+    if isinstance(only, str):
+        raise DataError(f"only is a list of names: only=[{only!r}]")
     if estimator is not None:  # what is wrong with a space should not cost the reading of a log
         free(estimator, set or {}, space or {}, only)
     machine = machine_of(threads, device)
@@ -102,10 +104,10 @@ def tune(
     )
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
     if estimator is None:
-        estimator, _, _ = suiting(data.interactions, set or {}, progress)
+        estimator, _, _ = suiting(parts.log.interactions, set or {}, progress)
     model = estimator.name
     spaces, fixed = free(estimator, set or {}, space or {}, only)
-    spaces = _of_use(spaces, parts, model)
+    spaces = _of_use(spaces, parts, model, only)
     known = before_test(parts)
     again = may_repeat(known.log.interactions, seen)
     few, share = sampled(known, sample, seed)
@@ -124,8 +126,12 @@ def tune(
         "split_seed": str(split_seed),
         "sample": str(sample),
         "log": fingerprint,
-        "setting": f"{flat(estimator)}, seen {seen}, file order {file_order}",
-        "space": str(spaces),
+        "items": "none" if data.items is None else data.items.fingerprint(),
+        "users": "none" if data.users is None else data.users.fingerprint(),
+        "seen": seen,
+        "file order": str(file_order),
+        **{f"setting {name}": str(value) for name, value in flat(estimator).items()},
+        **{f"space {name}": str(each) for name, each in spaces.items()},
     }
     with opened(Path(out), spaces, flat(estimator), about, seed) as study:
         _run(study, attempt, trials, timeout, progress)
@@ -156,8 +162,8 @@ def tune(
 
 def _check(trials: int, timeout: float | None, sample: float, finalists: int, metric: str) -> None:
     for name, number in (("trials", trials), ("finalists", finalists)):
-        if number < 1:
-            raise DataError(f"{name} must be at least 1, not {number}")
+        if not isinstance(number, int) or number < 1:
+            raise DataError(f"{name} is a whole number, 1 at least, not {number!r}")
     if timeout is not None and not timeout > 0:
         raise DataError(f"timeout is a number of seconds above 0, not {timeout}")
     if not 0 < sample <= 1:
@@ -165,10 +171,18 @@ def _check(trials: int, timeout: float | None, sample: float, finalists: int, me
     metric_at(metric)
 
 
-def _of_use(spaces: Mapping[str, Space], parts: Split, model: str) -> dict[str, Space]:
-    """Those that matter for this log. Raises: DataError if there is none."""
+def _of_use(
+    spaces: Mapping[str, Space], parts: Split, model: str, only: Collection[str]
+) -> dict[str, Space]:
+    """Those that matter for this log. Raises: DataError if one of `only` does not, or none does."""
     there = parts.log.interactions.columns()
     found = {name: space for name, space in spaces.items() if space.needs in (None, *there)}
+    for name in only:
+        if name not in found:
+            column = spaces[name].needs
+            raise DataError(
+                f"{name} matters with a column {column} alone: name it (--columns {column}=COLUMN)"
+            )
     if not found:
         raise DataError(
             f"nothing of {model} is to be searched here: name a space (--space NAME=LOW..HIGH)"
@@ -178,6 +192,8 @@ def _of_use(spaces: Mapping[str, Space], parts: Split, model: str) -> dict[str, 
 
 def _attempt(estimator: Estimator, objective: Objective) -> Attempt:
     """A trial: worth what the model is at the end of its training, as `train` will leave it."""
+    if "patience" in flat(estimator):  # looks that are for a search alone end no training
+        estimator = change(estimator, {"patience": None})
 
     def attempt(values: dict[str, Any], look: Look) -> float:
         found: list[float] = []

@@ -24,6 +24,10 @@ CLOSES = (401, 408, 413)  # what is left of the body is not read
 log = logging.getLogger(__name__)
 
 
+class Gone(Exception):
+    """The client left before all of the request was there."""
+
+
 class Guard:
     """Refuses what is too much before a route sees it, and counts every answer."""
 
@@ -39,6 +43,8 @@ class Guard:
         begin, said = time.perf_counter(), Said(send)
         try:
             await self._answer(scope, receive, said)
+        except Gone:
+            pass
         except Refused as refused:
             await said.refuse(refused.status, str(refused))
         except Exception as error:  # its message may hold what was asked for: not into the log
@@ -74,6 +80,8 @@ class Guard:
             async with asyncio.timeout(self.limits.seconds):
                 while more and max(size, len(body)) <= self.limits.body:
                     message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Gone
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
         except TimeoutError:

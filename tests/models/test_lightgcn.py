@@ -30,13 +30,11 @@ def strangers(histories):
     return replace(histories, users=Vocabulary.numbered(histories.n_users, "user"))
 
 
-@pytest.mark.parametrize("layers", [0, 1, 2, 3])
+@pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("ids", [True, False])
 @pytest.mark.parametrize("score", ["dot", "cosine"])
 def test_a_user_of_the_training_is_placed_as_in_the_whole_graph(planted, layers, ids, score):
     """By powers of the dense matrix in float64."""
-    if not layers and not ids:
-        return
     setting = LightGCN(dim=8, layers=layers, ids=ids, loss=Softmax(score=score), batch_size=256)
     events = planted.histories
     matrix = unit_matrix(events, "user")
@@ -84,11 +82,10 @@ def test_users_with_vectors_of_their_own_survive_a_restore_and_can_be_forgotten(
     "setting",
     [
         replace(OWN, epochs=60),
-        replace(OWN, layers=0, epochs=100),
         replace(OWN, loss=Softmax(), epochs=15),
         replace(OWN, loss=Softmax(score="dot", temperature=1.0), ids=False, epochs=15),
     ],
-    ids=["as published", "matrix factorization", "softmax", "softmax of dots"],
+    ids=["as published", "softmax", "softmax of dots"],
 )
 def test_every_loss_finds_planted_clusters(setting, planted, one, ranked):
     model = replace(setting, learning_rate=0.02).fit(planted.log, seed=1, machine=one)
@@ -125,11 +122,6 @@ def test_one_item_stays_finite(log_of, one):
         model = LightGCN(dim=4, loss=loss, epochs=3).fit(log, machine=one)
         assert np.isfinite(model.items.vectors).all()
         assert model.users(log.interactions).any(axis=1).tolist() == [True, True, False]
-
-
-def test_no_layers_and_no_vectors_of_their_own_would_leave_users_nothing():
-    with pytest.raises(DataError, match="layers=0 leaves users nothing"):
-        LightGCN(layers=0)
 
 
 def test_weights_below_0_are_refused(log_of, one):

@@ -245,6 +245,13 @@ def test_heads_that_do_not_share_the_dim_and_a_cosine_with_a_bias_are_refused():
         quick(score="cosine", bias=True)
 
 
+def test_what_would_do_nothing_is_refused():
+    with pytest.raises(DataError, match="given is of what is read as a whole"):
+        quick(tower="transformer", given=0.5)
+    with pytest.raises(DataError, match="older is for a transformer"):
+        quick(tower="mean", older=True)
+
+
 def test_groups_are_learned_from_prefixes_alone():
     with pytest.raises(DataError, match=r"set tower\.predict=last, or unit=user"):
         quick(unit="group", tower__predict="every")

@@ -1,5 +1,7 @@
 """Training with a preset: that of the log's kind, or the one that is named."""
 
+import pandas as pd
+
 from recembed.models.presets import PRESETS
 from recembed.run.folder import Run
 
@@ -14,6 +16,20 @@ def test_auto_takes_the_preset_of_the_log_and_says_why(shop, call, tmp_path):
     assert "events a user, in order" in why
     assert facts["model"] == PRESETS[name].model
     assert (facts["setting"]["dim"], facts["setting"]["epochs"]) == (8, 1)
+
+
+def test_the_order_of_a_file_counts_for_auto(shop, call, tmp_path):
+    said = call(
+        *("train", without(shop.log, "timestamp", tmp_path / "log.csv"), "--file-order"),
+        *("--out", tmp_path / "run", "--preset", "auto", *QUICK),
+    ).err
+    assert "events a user, in order" in said
+
+
+def without(log, column, out):
+    """The log as a file that lacks a column."""
+    pd.read_csv(log, dtype=str).drop(columns=column).to_csv(out, index=False)
+    return out
 
 
 def test_a_preset_that_is_named_is_taken(shop, call, tmp_path):

@@ -213,6 +213,16 @@ def test_a_space_reaches_where_a_search_begins(space, value, found):
     assert reaching(space, value) == found
 
 
+def test_choices_that_the_rest_rules_out_are_not_searched():
+    assert "unit" in searched(estimator("two-tower"), {})
+    older = estimator("two-tower", {"older": True})  # of users alone
+    assert "unit" not in searched(older, {})
+    odd = searched(change(older, {"dim": 12, "tower.heads": 12}), {})
+    assert odd["tower.heads"] == Choices((1, 2, 4, 12))
+    assert "dim" not in odd  # no other is shared by 12 heads
+    assert searched(change(older, {"dim": 96}), {})["dim"] == Choices((32, 64, 128, 256, 96))
+
+
 @pytest.mark.parametrize(
     ("only", "message"),
     [

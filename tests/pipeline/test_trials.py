@@ -154,7 +154,7 @@ def test_where_all_trials_fail_it_is_one_line_that_says_why(shop, refused, tmp_p
     [
         (("--metric", "ndgc@10"), "ndcg"),
         (("--metric", "ndcg@0"), "k is '0', not a whole number above 0"),
-        (("--trials", "0"), "trials must be at least 1, not 0"),
+        (("--trials", "0"), "trials is a whole number, 1 at least, not 0"),
         (("--timeout", "0"), "timeout is a number of seconds above 0, not 0"),
         (("--timeout", "nan"), "timeout is a number of seconds above 0, not nan"),
         (("--sample", "0"), "sample is a share of the users, above 0 and at most 1, not 0"),
@@ -196,8 +196,14 @@ def test_a_model_without_anything_to_search_says_so(refused, tmp_path):
         (("--sample", "0.5"), "a search with sample 0.1, this one has 0.5"),
         (("--test", "last:2"), "a search with test rule last:1, this one has last:2"),
         (("--min-item", "3"), "a search with log "),
-        (("--set", "recency.last=3"), "a search with setting "),
-        (("--space", "recency.decay=0..1"), "a search with space "),
+        (
+            ("--set", "recency.last=3"),
+            "a search with setting recency.last None, this one has 3: name another",
+        ),
+        (
+            ("--space", "recency.decay=0..1"),
+            "a search with space recency.decay 0.3..1.0, this one has 0.0..1.0",
+        ),
     ],
 )
 def test_a_folder_with_another_search_is_refused_and_left_as_it_was(

@@ -205,14 +205,43 @@ def test_a_search_begins_at_the_preset_that_suits_the_log(shop, call, tmp_path):
         (("--preset", "sparse", "--model", "als"), "leave model and settings out"),
         (("--preset", "spars"), "no preset 'spars'; there is sparse"),
         (("--model", "als", "--only", "dims"), "no hyperparameter 'dims'; there is dim"),
-        (("--model", "als", "--finalists", 0), "finalists must be at least 1, not 0"),
+        (("--model", "als", "--finalists", 0), "finalists is a whole number, 1 at least, not 0"),
         (("--preset", "auto", "--only", "dims"), "no hyperparameter 'dims'; there is dim"),
+        (("--only", "unit"), "unit matters with a column group alone: name it (--columns group="),
     ],
 )
 def test_a_search_that_cannot_begin_is_one_line(words, message, shop, refused, tmp_path):
     said = refused("tune", shop.log, "--out", tmp_path / "out", "--quiet", *words)
     assert message in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"only": "dim"}, {"finalists": 1.5}, {"finalists": "2"}])
+def test_what_only_python_can_get_wrong_is_told(wrong, shop, tmp_path):
+    with pytest.raises(DataError, match=r"only is a list of names|finalists is a whole number"):
+        tune(shop.log, tmp_path / "out", model="als", **wrong, **LAST)
+
+
+def test_a_search_with_other_words_of_items_is_not_gone_on_with(shop, call, refused, tmp_path):
+    given = ("tune", shop.log, "--out", tmp_path / "found", "--model", "popularity", "--quiet")
+    rules = ("--trials", 1, "--test", "last:1", "--valid", "last:1")
+    call(*given, *rules, "--items", shop.items)
+    other = tmp_path / "items.csv"
+    other.write_text(shop.items.read_text().replace("Thing 7,", "Ding 7,"))
+    assert other.read_text() != shop.items.read_text()
+    assert " has a search with items " in refused(*given, *rules, "--items", other)
+    call(*given, *rules, "--items", shop.items)
+
+
+def test_patience_ends_no_trial(shop, tmp_path):
+    """`train` with the settings has nothing to watch, and trains to the end."""
+    pytest.importorskip("torch")
+    fixed = TOWERS | {"tower": "mean", "loss.negatives": 8, "epochs": 12, "learning_rate": 0.1}
+    values = [
+        tune(shop.log, tmp_path / name, model="two-tower", set=fixed | more, trials=1, **LAST).value
+        for name, more in (("one", {}), ("two", {"patience": 1}))
+    ]
+    assert values[0] == values[1]
 
 
 def test_a_sample_has_the_items_and_whole_users_and_enough_of_those_asked(few):

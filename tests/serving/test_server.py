@@ -50,6 +50,18 @@ def test_a_body_that_drips_is_given_up_as_well(server):
     assert time.monotonic() - begin < 20
 
 
+def test_who_leaves_in_a_body_is_answered_nothing(server, waited):
+    def left():
+        counts = [line for line in server.get("/metrics").splitlines() if 'status="499"' in line]
+        return sum(float(line.split()[-1]) for line in counts if "requests_total" in line)
+
+    before = left()
+    with connected(server) as hasty:
+        hasty.sendall(f"{HEAD}content-length: 24\r\n\r\n".encode() + BODY[:5])
+        time.sleep(0.1)
+    waited(lambda: left() == before + 1, "the count of those who left")
+
+
 @pytest.mark.parametrize("given", [b"", b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-a: b"])
 def test_a_connection_that_asks_nothing_is_closed(server, given):
     with connected(server) as silent:
