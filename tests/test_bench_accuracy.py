@@ -127,27 +127,12 @@ def test_a_training_in_rounds_tells_its_course_and_asks_outside_of_its_seconds(
 
 def test_a_row_is_changed_and_what_another_kind_of_a_part_lacks_is_left_out(part, monkeypatch):
     make, settings = part("make"), part("settings")
-    row = settings.Row("d", "tower", "two-tower", {"tower.blocks": 1, "epochs": 3}, "dense")
+    row = settings.Row("d", "tower", "two-tower", {"tower.blocks": 1, "epochs": 3})
     monkeypatch.setattr(make, "rows", lambda: [row])
     assert make.changed("d", "tower", {"epochs": "4"}).values == {"tower.blocks": 1, "epochs": "4"}
     other = make.changed("d", "tower", {"tower": "mean"})
-    assert (other.values, other.preset) == ({"tower": "mean", "epochs": 3}, None)
+    assert other.values == {"tower": "mean", "epochs": 3}
     assert make.changed("d", "ease", {}).setting == flat(estimator("ease"))
-
-
-def test_only_columns_of_the_log_may_stand_beside_a_preset(part):
-    settings = part("settings")
-    model, values = settings.preset_of("baskets")
-
-    def is_preset(**more):
-        own = flat(
-            estimator(model, values | {f"features.{key}": each for key, each in more.items()})
-        )
-        return settings.is_preset("baskets", json.loads(json.dumps(own)))
-
-    assert is_preset()
-    assert is_preset(categories="kind", uncovered="id-only")
-    assert not is_preset(categories="kind", id_dropout=0.77)
 
 
 def test_ranks_of_other_benchmarks_become_places(part):
@@ -161,7 +146,7 @@ def table(part, monkeypatch):
     """Outcomes where each tower finds a share of what is asked first of all, others nothing."""
     evidence, settings = part("evidence"), part("settings")
     shares = {"ml1m": 0.32, "beauty": 0.09, "cds": 1, "baskets": 0.5}
-    presets = importlib.import_module("benchmarks.accuracy").BARRED
+    presets = settings.PRESETS
 
     def outcome(data, label, share):
         above = np.where(np.arange(100) < 100 * share, 0, NEVER).astype(np.int32)
@@ -189,7 +174,7 @@ def table(part, monkeypatch):
 
 def test_bars_are_what_the_towers_are_worth_and_are_ahead(bench, table, monkeypatch):
     monkeypatch.setattr(bench, "outcomes", lambda: table)
-    figures, bars = bench.measure(False, False)
+    figures, bars = bench.run(False, False)
     assert {bar.name: bar.bound for bar in bars} == BARS
     values = {bar.name: bar.value for bar in bars}
     assert values["ml1m_hr10"] == values["ml1m_ndcg10"] == pytest.approx(0.32)
@@ -215,7 +200,7 @@ def test_models_that_change_places_agree_less(bench, table):
 def test_what_lacks_evidence_is_an_error_that_names_the_command(bench, part, monkeypatch, tmp_path):
     monkeypatch.setattr(part("evidence"), "FOLDER", tmp_path)
     with pytest.raises(bench.BenchError, match=r"accuracy_make make 'ml1m-tower-\*'"):
-        bench.measure(False, False)
+        bench.run(False, False)
     assert "tower" not in bench.outcomes(all_=False)["ml1m"]
 
 

@@ -28,7 +28,8 @@ class Preset:
         return [f"{self.model} for {self.about}", *values]
 
 
-# Each the best on the valid part of a public log of its kind; `bin/bench accuracy` has the figures.
+# Each chosen on the valid part of a public log of its kind; `bin/bench accuracy` says what it is
+# worth on the test part.
 PRESETS: dict[str, Preset] = {
     "dense": Preset(
         f"events in order, {LONG} or more a user",

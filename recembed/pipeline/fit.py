@@ -73,10 +73,11 @@ def fit_into(
         seconds = time.perf_counter() - begin
         store_log(writer, log, part)
         writer.arrays("model", model.arrays())
+        course = _course(model, watch, estimator.name)
         writer.facts(
             {
                 **facts,
-                **_course(model, watch, estimator.name),
+                **course,
                 "model": estimator.name,
                 "setting": as_dict(estimator),
                 "train_seconds": round(seconds, 3),
@@ -88,7 +89,8 @@ def fit_into(
         raise type(stopped)(f"{stopped}; {out} has what was learned by then", model) from stopped
     if machine.checkpoint is not None:
         machine.checkpoint.unlink(missing_ok=True)  # the run has it all now
-    seen = f", {METRIC} {max(watch.values):.4f} on the valid part" if watch and watch.values else ""
+    values = course.get("watched", {}).get("values", [])
+    seen = f", {METRIC} {max(values):.4f} on the valid part" if values else ""
     progress.say(f"{estimator.name} trained in {seconds:.1f} s{seen} -> {out}")
     return Run.open(out)
 

@@ -103,12 +103,12 @@ def tune(
         repeats=repeats,
     )
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
+    known = before_test(parts)
     if estimator is None:
-        estimator, _, _ = suiting(parts.log.interactions, set or {}, progress)
+        estimator, _, _ = suiting(known.log.interactions, set or {}, progress)
     model = estimator.name
     spaces, fixed = free(estimator, set or {}, space or {}, only)
     spaces = _of_use(spaces, parts, model, only)
-    known = before_test(parts)
     again = may_repeat(known.log.interactions, seen)
     few, share = sampled(known, sample, seed)
 

@@ -15,18 +15,17 @@ from recembed.data.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """histories: one "user" an example. targets: the items that came then, at least one each.
+    """histories: one "user" an example. targets: the items that came then, at least one each: after
+    each history, or after each of its events where every one is learned from.
 
     given: of the targets' own group, what stands in the history and is no target. users: row
-    of each example's user in the log. every: there are targets for each event of the histories, not
-    only for each history.
+    of each example's user in the log.
     """
 
     histories: Interactions
     targets: Sequences
     given: Sequences
     users: Rows
-    every: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +134,7 @@ class Examples:
         given = Sequences(
             rows[joined], offsets_of(np.bincount(owner[joined], minlength=len(which)))
         )
-        return Batch(histories, targets, given, users, self.every)
+        return Batch(histories, targets, given, users)
 
     def _moved(self, which: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
         """Blocks further back stand anywhere in the `reach` before them, each time elsewhere."""

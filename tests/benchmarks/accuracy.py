@@ -1,17 +1,10 @@
 """How accurate models are on dense, sparse and unordered logs and on baskets, one preset each.
 
-    export PYTHONPATH=tests
-    .venv/bin/python -m benchmarks.accuracy_make make ['cds-*' ...] [--threads 2]
-    .venv/bin/python -m benchmarks.accuracy_make valid DATA MODEL [NAME=VALUE ...]
-    .venv/bin/python -m benchmarks.accuracy_make weights DATA
-    .venv/bin/python -m benchmarks.accuracy_make table [DATA ...]
-    .venv/bin/python -m benchmarks.accuracy_make plot
-
-Everything is recomputed from evidence (accuracy/, and that of evaluation, skipgram and two-tower);
-nothing is trained. ML-1M, Beauty, ML-100K: leave-one-out. Amazon-CDs: as it is given, all of a
-user's test items are to be found. Baskets: the demo's, one product of each hidden. time-*: the
-last tenth of all events, whatever a user took in it. Metrics are means over cases and seeds, with
-intervals over people.
+Everything is recomputed from evidence (accuracy/, which accuracy_make.py makes, and that of
+evaluation, skipgram and two-tower); nothing is trained. ML-1M, Beauty, ML-100K: leave-one-out.
+Amazon-CDs: as it is given, all of a user's test items are to be found. Baskets: the demo's, one
+product of each hidden. time-*: the last tenth of all events, whatever a user took in it. Metrics
+are means over cases and seeds, with intervals over people.
 
 Bars: ml1m_hr10 >= .3152, ml1m_ndcg10 >= .1821, beauty_hr10 >= .0974, beauty_ndcg10 >= .0588;
 cds_minus_best_baseline_low > 0, the lower end of the interval of nDCG@20 less that of the best row
@@ -26,12 +19,12 @@ from scipy.stats import kendalltau
 from benchmarks.accuracy_borrowed import borrowed
 from benchmarks.accuracy_data import DATA
 from benchmarks.accuracy_evidence import Outcome, read
-from benchmarks.accuracy_settings import ENSEMBLE, TOWER, is_preset, rows
+from benchmarks.accuracy_settings import ENSEMBLE, PRESETS, TOWER, is_preset, rows
 from benchmarks.harness import Bar, BenchError, at_least
 from recembed.metrics.intervals import REPEATS, Interval, Resamples
 
 TINY = 1e-12  # "above 0" as a bar that holds at its bound
-BARRED = {"ml1m": "dense", "beauty": "sparse", "cds": "unordered", "baskets": "baskets"}
+BARRED = ("ml1m", "beauty", "cds", "baskets")  # whose towers bars are of
 ORDERS = {"time-ml100k": "ml100k", "time-journey": "baskets"}  # the same log, cut otherwise
 LEAVE_ONE_OUT = {"ml1m": (0.3152, 0.1821), "beauty": (0.0974, 0.0588)}
 STEADY = 20_000  # draws of an interval whose end is a bar: of 1,000 they move it by .0003
@@ -40,12 +33,7 @@ Table = Mapping[str, Mapping[str, Outcome]]
 
 
 def run(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:
-    """The figures of the evidence; nothing is trained, however quick or often."""
-    return measure(quick, repeat)
-
-
-def measure(quick: bool, repeat: bool) -> tuple[dict[str, float], list[Bar]]:
-    """Every row with its interval, and the bars."""
+    """Every row with its interval, and the bars; nothing is trained, however quick or often."""
     found = outcomes()
     figures, bars = {}, leave_one_out(found)
     for data, table in found.items():
@@ -138,9 +126,11 @@ def agreement(table: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> flo
 def presets_used(found: Table) -> int:
     """How many presets made the towers that bars are of, by what their evidence says."""
     return sum(
-        all(each.setting is not None and is_preset(name, each.setting) for each in row.made)
-        for data, name in BARRED.items()
-        for row in [found[data][TOWER]]
+        all(
+            each.setting is not None and is_preset(PRESETS[data], each.setting)
+            for each in found[data][TOWER].made
+        )
+        for data in BARRED
     )
 
 

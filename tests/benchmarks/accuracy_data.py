@@ -51,8 +51,6 @@ class Data:
 
     def cut(self, on: Part) -> tuple[Log, Cases]:
         """What may be trained on, and what is asked."""
-        if self.name in baselines.DATA:
-            return baselines.cut(self.name, on)
         return _cut(self, on)
 
     def metrics(self, places: Places) -> dict[str, PerCase]:

@@ -34,7 +34,7 @@ class Made:
     """What one training came to.
 
     clusters int [n_cases]: whose each case is. seconds: of the training alone. device: "cpu", or
-    what the GPU is called. setting: what was trained, None where another benchmark did it.
+    what the GPU is called. setting: what was trained, None where nobody asks.
     """
 
     places: Places
@@ -75,7 +75,6 @@ def write(name: str, asked: Asked, places: Places, row: Row, spent: Spent) -> No
     """Places first, then the JSON that says that they are there."""
     told = {
         "model": row.model,
-        "preset": row.preset,
         "setting": row.setting,
         "commit": commit(),
         "machine": machine(),

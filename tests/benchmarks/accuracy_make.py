@@ -92,7 +92,7 @@ def changed(data: str, name: str, values: Mapping[str, Any]) -> Row:
     own = [row for row in rows() if (row.data, row.label) == (data, name)]
     row = own[0] if own else Row(data, name, name)
     kept = {key: each for key, each in row.values.items() if key.partition(".")[0] not in values}
-    return replace(row, values=kept | dict(values), preset=None)
+    return replace(row, values=kept | dict(values))
 
 
 def table(data: str) -> str:

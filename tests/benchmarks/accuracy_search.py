@@ -15,9 +15,9 @@ from pathlib import Path
 from benchmarks.accuracy import BARRED
 from benchmarks.accuracy_data import DATA
 from benchmarks.accuracy_evidence import FOLDER
+from benchmarks.accuracy_settings import PRESETS
 from benchmarks.harness import ROOT, say
 from benchmarks.skipgram_corpora import shared
-from recembed.models.presets import PRESETS
 from recembed.pipeline.tune import tune
 from recembed.pipeline.tuned import Tuned
 
@@ -79,7 +79,7 @@ METRICS = {"baskets": "recall@10"}  # as the bars ask; the others are judged by 
 
 def search(preset: str, threads: int) -> Tuned:
     """Go through with it, and keep what it found."""
-    look, data = SEARCHES[preset], DATA[next(name for name, of in BARRED.items() if of == preset)]
+    look, data = SEARCHES[preset], DATA[next(name for name in BARRED if PRESETS[name] == preset)]
     found = tune(
         data.source if data.source.startswith("dataset:") else shared(data.source),
         ROOT / ".bench" / "search" / preset,
@@ -109,10 +109,10 @@ def kept(preset: str) -> Path:
 def main(arguments: list[str]) -> None:
     """Those that are named, one after the other."""
     parser = argparse.ArgumentParser(prog="accuracy_search")
-    parser.add_argument("presets", nargs="*", choices=[*PRESETS, []], metavar="PRESET")
+    parser.add_argument("presets", nargs="*", choices=[*SEARCHES, []], metavar="PRESET")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
-    for preset in options.presets or PRESETS:
+    for preset in options.presets or SEARCHES:
         found = search(preset, options.threads)
         say(f"{preset}: {found.metric} {found.value:.4f} {dict(found.set)}")
 

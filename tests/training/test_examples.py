@@ -221,7 +221,6 @@ def test_every_event_of_a_user_has_the_next_one_for_its_target():
     assert len(examples) == 2
     assert examples.positions == 3
     batch = examples.batch(np.array([1, 0]), RANDOM(0))
-    assert batch.every
     assert [batch.histories.events[i].tolist() for i in range(2)] == [[3], [4, 1]]
     assert [target.tolist() for target in batch.targets] == [[0], [1], [4]]
     assert batch.users.tolist() == [3, 0]

@@ -160,10 +160,9 @@ class Learner:
         layers, first_item = self.setting.layers, self.n_units
         share = np.float32(1 / (layers + 1))
         outputs = self.spread()[first_item:]
-        inputs = np.zeros_like(outputs)
-        if layers:  # the last step of Horner's rule is what users do with them
-            before = self.graph.summed(self.table, layers - 1)[first_item:]
-            inputs = share * scales(self.matrix, 0)[:, None] * before
+        # the last step of Horner's rule is what users do with them
+        before = self.graph.summed(self.table, layers - 1)[first_item:]
+        inputs = share * scales(self.matrix, 0)[:, None] * before
         return Trained(inputs, outputs, share * self.table[:first_item])
 
 

@@ -215,7 +215,7 @@ class Towers(nn.Module):
         query: Tensor = self.tower(table, packed)
         if self.data.users is not None:
             about = self._about(batch)
-            query = query + (about[packed.owner] if batch.every else about)
+            query = query + (about[packed.owner] if self.setting.every else about)
         return query
 
     def _about(self, batch: Batch) -> Tensor:

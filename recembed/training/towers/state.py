@@ -60,7 +60,7 @@ class State:
         for optimiser in self.optimisers:
             optimiser.step()
         self.steps += 1
-        self.positions += len(batch.targets) if batch.every else batch.histories.n_users
+        self.positions += len(batch.targets)
         self.average.look(self.steps)
         self.whole = True
         return loss.detach()
