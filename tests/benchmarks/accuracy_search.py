@@ -49,8 +49,8 @@ SEARCHES: dict[str, Look] = {
             "learning_rate": "0.001..0.004:log",
             "batch_size": "128,256,512",
         },
-        trials=10,
-        sample=0.3,
+        trials=8,
+        sample=0.2,
     ),
     "unordered": Look(
         {
