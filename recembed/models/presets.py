@@ -37,9 +37,10 @@ PRESETS: dict[str, Preset] = {
         {
             "reach": 200,
             "older": True,
-            "tower.dropout": 0.2,
-            "batch_size": 48,
-            "learning_rate": 0.001,
+            "tower.dropout": 0.2006,
+            "epochs": 28,
+            "batch_size": 32,
+            "learning_rate": 0.001743,
         },
     ),
     "sparse": Preset(
