@@ -105,7 +105,7 @@ BASKETS = ("popularity", "repeat", "item-knn", "als", "item2vec")
 ML100K = {model: each["ml100k"] for model, each in BASELINES.items()}
 ML100K |= {"item2vec": ITEM2VEC["chosen"]["ml100k"], "lightgcn": LIGHTGCN["ml100k"]}
 
-WEIGHTS = {"ml100k": {TOWER: 1.0, "ease": 0.7, "transitions": 0.05}}
+WEIGHTS = {"ml100k": {TOWER: 1.0, "ease": 1.0, "transitions": 0.1}}
 
 
 def members(data: str) -> tuple[Row, ...]:
