@@ -81,5 +81,5 @@ def test_figures_are_worked_out_from_evidence_and_other_settings_are_refused(
     ]
     assert all(bar.holds and bar.value == pytest.approx(0.5) for bar in bars)
     monkeypatch.setitem(cold.CHOSEN, "als", ("als", {"dim": 8}))
-    with pytest.raises(cold.BenchError, match=r"another als\.dim"):
+    with pytest.raises(cold.BenchError, match=r"trained with als\.dim = "):
         cold.measure(False, False)

@@ -122,9 +122,6 @@ class TwoTower:
         heads = 1 if isinstance(self.tower, Mean) else self.tower.heads
         if self.dim % heads:
             raise DataError(f"dim {self.dim} cannot be shared by {heads} heads: choose a multiple")
-        every = isinstance(self.tower, Transformer) and self.tower.predict == "every"
-        if every and self.unit == "group":
-            raise DataError("groups have prefixes only: set tower.predict=last, or unit=user")
         if self.bias and self.score == "cosine":
             raise DataError("a cosine has no bias: set bias=false, or score=dot")
         self._check_habits()

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.accuracy_data import DATA, DEPTH, Asked
 from benchmarks.accuracy_settings import Row
 from benchmarks.evaluation_baselines import THREADS
-from benchmarks.harness import BenchError, commit, machine, say
+from benchmarks.harness import BenchError, commit, machine, outdated, say
 from recembed.arrays import PerCase, offsets_of
 from recembed.metrics.places import Places
 from recembed.models.registry import estimator
@@ -117,20 +117,12 @@ def stem(row: Row, seed: int) -> str:
 
 
 def lacking(row: Row, seed: int) -> str | None:
-    """Why a training has to be done (again); None if its evidence stands.
-
-    What a later commit can set besides says nothing against evidence made before.
-    """
+    """Why a training has to be done (again); None if its evidence stands."""
     file = FOLDER / f"{stem(row, seed)}.json"
-    if not file.exists():
-        return "has never been trained"
-    told, now = json.loads(file.read_text()), json.loads(json.dumps(row.setting))
-    if told["model"] != row.model:
-        return f"was trained with model {told['model']}, it is {row.model} now"
-    for key, value in told["setting"].items():
-        if key not in now or now[key] != value:
-            return f"was trained with {key} = {value!r}, it is {now.get(key)!r} now"
-    return None
+    model = json.loads(file.read_text())["model"] if file.exists() else row.model
+    if model != row.model:
+        return f"was trained with model {model}, it is {row.model} now"
+    return outdated(file, row.setting)
 
 
 def read(row: Row) -> list[Made]:

@@ -29,7 +29,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.evaluation_baselines_settings import ELSEWHERE, SETTINGS
-from benchmarks.harness import Bar, BenchError, at_least, commit, machine, say
+from benchmarks.harness import Bar, BenchError, at_least, commit, machine, outdated, say
 from benchmarks.skipgram_corpora import shared
 from benchmarks.skipgram_evidence import FOLDER as SKIPGRAM
 from benchmarks.skipgram_items import gains
@@ -79,14 +79,7 @@ class Training:
 
     def lacking(self) -> str | None:
         """Why it has to be trained (again); None if its evidence stands."""
-        file = FOLDER / f"{self.name}.json"
-        if not file.exists():
-            return "has never been trained"
-        made, now = json.loads(file.read_text())["setting"], self.setting
-        for key, value in made.items():
-            if key not in now or now[key] != value:
-                return f"was trained with {key} = {value!r}, it is {now.get(key)!r} now"
-        return None
+        return outdated(FOLDER / f"{self.name}.json", self.setting)
 
     def make(self) -> None:
         """Train, ask and write: places first, then the JSON that says that they are there."""

@@ -185,6 +185,20 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
+def outdated(file: Path, setting: Mapping[str, Any]) -> str | None:
+    """Why evidence, a JSON file, has to be made (again) with a setting; None if it stands.
+
+    What a later commit can set besides says nothing against evidence made before.
+    """
+    if not file.exists():
+        return "has never been trained"
+    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(dict(setting)))
+    for key, value in made.items():
+        if key not in now or now[key] != value:
+            return f"was trained with {key} = {value!r}, it is {now.get(key)!r} now"
+    return None
+
+
 def document(name: str, figures: Mapping[str, Any], bars: Iterable[Bar]) -> str:
     """All of a benchmark's outcome as one JSON document."""
     outcome = {

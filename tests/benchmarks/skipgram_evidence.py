@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from benchmarks.harness import BenchError, commit, machine
+from benchmarks.harness import BenchError, commit, machine, outdated
 from recembed.arrays import Rows
 
 FOLDER = Path(__file__).with_name("skipgram")
@@ -71,15 +71,5 @@ def read(name: str, setting: Mapping[str, Any]) -> Made:
 
 
 def lacking(name: str, setting: Mapping[str, Any]) -> str | None:
-    """Why a training has to be done (again); None if its evidence stands.
-
-    What a later commit can set besides says nothing against evidence made before.
-    """
-    file = FOLDER / f"{name}.json"
-    if not file.exists():
-        return "has never been trained"
-    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(dict(setting)))
-    for key, value in made.items():
-        if key not in now or now[key] != value:
-            return f"was trained with {key} = {value!r}, it is {now.get(key)!r} now"
-    return None
+    """Why a training has to be done (again); None if its evidence stands."""
+    return outdated(FOLDER / f"{name}.json", setting)

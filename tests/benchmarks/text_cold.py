@@ -31,9 +31,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmarks import two_tower_cold
-from benchmarks.harness import Bar, BenchError, at_least, commit, machine, say
+from benchmarks.harness import Bar, BenchError, at_least, commit, machine, outdated, say
 from benchmarks.two_tower_cold import TINY, Cold, cut, places
-from benchmarks.two_tower_quality import outdated
 from recembed.arrays import Rows, Vectors, unit
 from recembed.data.log import Log
 from recembed.data.split import Part

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.harness import Bar, BenchError, at_least, at_most, commit, machine, say
+from benchmarks.harness import Bar, BenchError, at_least, at_most, commit, machine, outdated, say
 from benchmarks.skipgram_corpora import shared
-from benchmarks.two_tower_quality import outdated
 from recembed.metrics.correlation import Correlation
 from recembed.metrics.intervals import Resamples
 from recembed.progress import Progress

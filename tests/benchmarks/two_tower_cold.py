@@ -29,10 +29,9 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from benchmarks.harness import Bar, BenchError, at_least, commit, machine, say
+from benchmarks.harness import Bar, BenchError, at_least, commit, machine, outdated, say
 from benchmarks.skipgram_corpora import shared
 from benchmarks.skipgram_items import hits
-from benchmarks.two_tower_quality import outdated
 from recembed import seed as seeds
 from recembed.arrays import Mask, Rows, Vectors
 from recembed.data.interactions import Interactions

@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks import evaluation_baselines as baselines
 from benchmarks.evaluation_baselines import DEPTH, cut, of_one_target
-from benchmarks.harness import Bar, BenchError, at_least, commit, machine, say
+from benchmarks.harness import Bar, BenchError, at_least, commit, machine, outdated, say
 from recembed.data.split import Part
 from recembed.evaluation.answers import Measure, ask
 from recembed.metrics.accuracy import ndcg, recall
@@ -78,15 +78,6 @@ def make(seed: int, threads: int) -> None:
     FOLDER.mkdir(exist_ok=True)
     np.savez_compressed(FOLDER / f"{DATA}-{seed}.npz", above=places.above, tied=places.tied)
     (FOLDER / f"{DATA}-{seed}.json").write_text(json.dumps(told, indent=1) + "\n")
-
-
-def outdated(file: Path, values: Mapping[str, Any]) -> str | None:
-    """Why evidence has to be made (again) with these values; None if it stands."""
-    if not file.exists():
-        return "has never been trained"
-    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(dict(values)))
-    odd = [key for key, value in made.items() if key not in now or now[key] != value]
-    return f"was trained with another {odd[0]}" if odd else None
 
 
 def lacking(seed: int) -> str | None:

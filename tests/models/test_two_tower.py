@@ -252,11 +252,6 @@ def test_what_would_do_nothing_is_refused():
         quick(tower="mean", older=True)
 
 
-def test_groups_are_learned_from_prefixes_alone():
-    with pytest.raises(DataError, match=r"set tower\.predict=last, or unit=user"):
-        quick(unit="group", tower__predict="every")
-
-
 @pytest.mark.parametrize("tower", ["attention", "transformer"])
 def test_a_basket_may_come_after_a_past_of_as_many_baskets_as_are_read(log_of, one, tower):
     log = log_of(

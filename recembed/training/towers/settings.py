@@ -58,10 +58,10 @@ class Transformer:
     dropout: float = setting(
         0.3, "share of numbers left out in each block", low=0, high=0.95, search=between(0.1, 0.6)
     )
-    predict: Literal["auto", "every", "last"] = setting(
+    predict: Literal["auto", "last"] = setting(
         "auto",
-        "learn at every event of a history in one pass, or from each prefix by itself; auto: every "
-        "event of users, prefixes of groups",
+        "auto: learn at every event of a user in one pass, from prefixes of groups; last: from "
+        "each prefix by itself",
     )
     gaps: bool = setting(False, "learn from the time that passed before each event, too")
     kind: Literal["transformer"] = setting("transformer", "causal self-attention")
@@ -264,7 +264,7 @@ class Setting:
         """Whether each event of a history is learned from in one pass."""
         if not isinstance(self.tower, Transformer) or self.unit == "group":
             return False
-        return self.tower.predict != "last"
+        return self.tower.predict == "auto"
 
     @property
     def size(self) -> float:
