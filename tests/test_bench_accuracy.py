@@ -11,6 +11,7 @@ import pytest
 
 from recembed.metrics.accuracy import ndcg
 from recembed.metrics.places import NEVER, Places
+from recembed.models.presets import PRESETS
 from recembed.models.registry import estimator
 from recembed.pipeline.tuned import Tuned
 from recembed.protocols import Machine
@@ -136,14 +137,12 @@ def test_a_row_is_changed_and_what_another_kind_of_a_part_lacks_is_left_out(part
     assert make.changed("d", "ease", {}).setting == flat(estimator("ease"))
 
 
-KEPT = sorted((ROOT / "tests" / "benchmarks" / "accuracy").glob("search-*.json"))
-
-
-@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
-def test_a_preset_is_what_its_search_found(file, part):
-    found, name = Tuned.read(file), file.stem.partition("-")[2]
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_what_its_search_found(name, part):
+    search = part("search")
+    found = Tuned.read(search.kept(name))
     assert estimator(found.model, found.set) == estimator(*part("settings").preset_of(name))
-    assert set(found.search.trials[0].setting) == set(part("search").SEARCHES[name].space)
+    assert set(found.search.trials[0].setting) == set(search.SEARCHES[name].space)
 
 
 def test_ranks_of_other_benchmarks_become_places(part):
