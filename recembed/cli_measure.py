@@ -47,7 +47,7 @@ from recembed.options import (
 )
 @click.option("--set", type=PAIR, multiple=True, help="A hyperparameter that is fixed.")
 @click.option("--space", type=PAIR, multiple=True, help="Where to search one: see above.")
-@click.option("--only", multiple=True, help="Search this one, and others named so, but no more.")
+@click.option("--only", multiple=True, help="Search these alone: dim,dropout; may be given again.")
 @click.option("--test", type=RULE, default="auto", show_default=True, help="What is left alone.")
 @click.option("--valid", type=RULE, default="auto", show_default=True, help="What decides.")
 @reading
@@ -62,6 +62,7 @@ def tune(
     set: Iterable[tuple[str, str]],
     space: Iterable[tuple[str, str]],
     columns: Iterable[tuple[str, str]],
+    only: Iterable[str],
     **rest: Any,
 ) -> None:
     """Search for the best setting of a model on the valid part of LOG; needs recembed[tune].
@@ -70,7 +71,10 @@ def tune(
     after it was stopped. A space is a list of values (dim=64,128) or a range (dropout=0..0.5,
     learning_rate=0.01..0.1:log). A part is chosen by --set (tower=mean), then its own are searched.
     """
-    found = recembed.tune(set=dict(set), space=dict(space), columns=dict(columns), **rest)
+    names = [name for each in only for name in each.split(",")]
+    found = recembed.tune(
+        set=dict(set), space=dict(space), columns=dict(columns), only=names, **rest
+    )
     told = {"model": found.model, "set": found.set, found.metric: found.value}
     click.echo(json.dumps(told, ensure_ascii=False))
 

@@ -46,18 +46,22 @@ class _Lines(Task):
             rate = (self.done - self.before) / (now - self.begin)
             left = (self.total - self.done) / rate if rate else float("inf")
             share = self.done / max(self.total, 1)
-            self._write(f"{share:.0%}, {rate:,.0f} {self.unit}/s, {left:,.0f} s left")
+            self._write(f"{share:.0%}, {_told(rate)} {self.unit}/s, {left:,.0f} s left")
 
     def close(self) -> None:
         seconds = time.perf_counter() - self.begin
         rate = (self.done - self.before) / max(seconds, 1e-9)
         self._write(
-            f"done, {self.done:,} {self.unit} in {seconds:.1f} s, {rate:,.0f} {self.unit}/s"
+            f"done, {self.done:,} {self.unit} in {seconds:.1f} s, {_told(rate)} {self.unit}/s"
         )
 
     def _write(self, text: str) -> None:
         note = f" ({self.note})" if self.note else ""
         sys.stderr.write(f"{self.label}: {text}{note}\n")
+
+
+def _told(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 class _Bar(Task):

@@ -70,6 +70,7 @@ def test_models_lists_them_and_their_hyperparameters_with_defaults(call, refused
     for name in (*named, *PRESETS):
         assert call("models", name).out
     assert "'item-kn'; there is item-knn" in refused("models", "item-kn")
+    assert "no model or preset 'dens'; there is dense" in refused("models", "dens")
 
 
 def test_datasets_are_listed_and_shown(call, refused):

@@ -52,6 +52,13 @@ def test_lines_come_every_ten_seconds_and_at_the_end(capsys, clock):
     assert lines(capsys) == ["training: done, 1,000 tokens in 100.0 s, 10 tokens/s (loss 2.5)"]
 
 
+def test_what_takes_seconds_each_is_not_told_to_be_none_a_second(capsys, clock):
+    with Progress("lines").task("trials", 3, "trials") as task:
+        clock.now += 12
+        task.advance(3)
+    assert lines(capsys) == ["trials: done, 3 trials in 12.0 s, 0.25 trials/s"]
+
+
 def test_what_was_done_before_says_nothing_of_the_speed(capsys, clock):
     with Progress("lines").task("training", 1000, "tokens") as task:
         task.resume(600)

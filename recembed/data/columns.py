@@ -119,7 +119,7 @@ def _named(role: str, name: str | None, there: Sequence[str], source: str) -> st
 
 
 def _has(there: Sequence[str], role: str) -> str:
-    return f"it has: {', '.join(there)} (name the {role} column)"
+    return f"it has: {', '.join(there)} (--columns {role}=COLUMN names it)"
 
 
 def check_names(names: Sequence[str], source: str) -> None:

@@ -35,7 +35,9 @@ def download(
     try:
         digest = _save(url, archive, progress)
     except OSError as error:
-        raise DataError(f"{url} cannot be downloaded: {error}; or use source=FOLDER") from error
+        raise DataError(
+            f"{url} cannot be downloaded: {error}; or take a folder (--from)"
+        ) from error
     if sha256 is not None and digest != sha256:
         raise DataError(f"{url} has changed: its sha256 is {digest}, the card says {sha256}")
     try:

@@ -135,6 +135,11 @@ class Interactions:
         matrix.sum_duplicates()
         return matrix
 
+    @property
+    def n_active(self) -> int:
+        """Users who have events."""
+        return int(np.count_nonzero(self.events.sizes))
+
     def repeat_rate(self) -> float:
         """Share of events whose item the user had touched before (0 where nothing repeats).
 

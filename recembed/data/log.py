@@ -19,6 +19,12 @@ class Log:
         """Only the events where `mask` is true; vocabularies and tables stay."""
         return replace(self, interactions=self.interactions.keep(mask))
 
+    def in_file_order(self) -> "Log":
+        """Events are in order as they stand, where they have no order of their own."""
+        if self.interactions.order is not None:
+            return self
+        return replace(self, interactions=replace(self.interactions, order="position"))
+
     def names(self, rows: Rows) -> list[str]:
         """What people call each item: its title, or else its id, [len(rows)]."""
         ids = self.interactions.items.take(rows).to_pylist()

@@ -1,7 +1,7 @@
 """Cutting a log into train, valid and test: one written rule a part."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -102,9 +102,9 @@ def split(
     events = log.interactions
     if not len(events):
         raise DataError("there is nothing to split: the log has no events")
-    if file_order and events.order is None:
-        events = replace(events, order="position")
-        log = replace(log, interactions=events)
+    if file_order:
+        log = log.in_file_order()
+        events = log.interactions
     test_rule = rule_for(test, events)
     valid_rule = None if valid is None else rule_for(valid, events, test_rule)
     part, told, moments = np.zeros(len(events), np.uint8), dict[str, int](), dict[str, int]()

@@ -2,25 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from recembed.data.interactions import Interactions
+from recembed.data.interactions import HABIT, Interactions
+from recembed.errors import DataError
 from recembed.registers import unknown
 
 AUTO = "auto"  # the preset that suits the log
 LONG = 50  # events of a mean user from which on histories tell enough by themselves
 SEVERAL = 2  # events of a mean group from which on it is more than an event of its own
+FEW = 2000  # users below which smaller models do better: so it was with 943, not with 6,040
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A model and its hyperparameters by dotted name, as `--model` and `--set` take them."""
+    """A model and its hyperparameters by dotted name, as `--model` and `--set` take them.
+
+    needs: what a log must have for it to mean anything.
+    """
 
     about: str
     model: str
     values: Mapping[str, Any]
+    needs: Literal["order", "group"] | None = None
 
     def described(self) -> list[str]:
         """As people read it, a hyperparameter a line."""
@@ -42,11 +48,13 @@ PRESETS: dict[str, Preset] = {
             "batch_size": 32,
             "learning_rate": 0.001743,
         },
+        needs="order",
     ),
     "sparse": Preset(
         f"events in order, fewer than {LONG} a user",
         "two-tower",
         {"tower.dropout": 0.5, "epochs": 40},
+        needs="order",
     ),
     "unordered": Preset(
         "events without order",
@@ -67,7 +75,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "baskets": Preset(
-        "several events a basket or session",
+        "baskets or sessions of several events, where people come back for the same",
         "two-tower",
         {
             "unit": "group",
@@ -85,6 +93,7 @@ PRESETS: dict[str, Preset] = {
             "schedule": "linear",
             "average": 0.99,
         },
+        needs="group",
     ),
 }
 
@@ -98,11 +107,28 @@ def preset_of(name: str) -> Preset:
 
 def suited(events: Interactions) -> tuple[str, str]:
     """The name of the preset for events like these, and why, in words."""
+    aside = ""
     if events.group is not None and len(events):
-        mean = len(events) / len(np.unique(events.group))
-        if mean >= SEVERAL:
-            return "baskets", f"{mean:.1f} events a group"
+        mean, again = len(events) / len(np.unique(events.group)), events.repeat_rate()
+        if mean >= SEVERAL and again >= HABIT:
+            return "baskets", f"{mean:.1f} events a group, {again:.0%} repeat an earlier one"
+        aside = f" ({mean:.1f} a group, {again:.0%} repeat an earlier one: too few for baskets)"
     if events.order is None:
-        return "unordered", "the log has neither times nor positions"
-    mean = len(events) / max(int(np.count_nonzero(events.events.sizes)), 1)
-    return ("dense" if mean >= LONG else "sparse"), f"{mean:.1f} events a user, in order"
+        return "unordered", f"the log has neither times nor positions{aside}"
+    mean = len(events) / max(events.n_active, 1)
+    return ("dense" if mean >= LONG else "sparse"), f"{mean:.1f} events a user, in order{aside}"
+
+
+def check_suits(name: str, events: Interactions) -> None:
+    """Raises: DataError if the log lacks what a preset is for."""
+    needs = preset_of(name).needs
+    if needs == "order" and events.order is None:
+        raise DataError(
+            f"preset {name} is for events in order, and this log has neither times nor positions: "
+            "name their column (--columns time=COLUMN), or take --preset unordered"
+        )
+    if needs == "group" and events.group is None:
+        raise DataError(
+            f"preset {name} is for groups, and this log has none: name their column (--columns "
+            "group=COLUMN), or take --preset auto"
+        )

@@ -195,7 +195,9 @@ class TwoTower:
             kept, self.unit, self.reach, every=setting.every, older=self.older, given=self.given
         )
         if len(examples) == 0:
-            raise DataError("no event has a past, so there is nothing to learn from")
+            raise DataError(
+                "no event has a past, so there is nothing to learn from: bring more events"
+            )
 
         def made(trained: "Trained", training: Training | None = None) -> TowerModel:
             return replace(self._model(log, trained, known), training=training)

@@ -137,8 +137,8 @@ def _split(runs: list[Run]) -> Split:
         if (run.facts["data"], rules) != (facts["data"], first):
             raise RunError(
                 f"{run.folder} and {runs[0].folder} were not cut from the same log by the same "
-                "rules (items that only the item table has count, too): train them alike to "
-                "compare them"
+                "rules (items that only the item table has count, too, and users who were "
+                "forgotten): train them alike to compare them"
             )
         if run.facts["repeats"] != facts["repeats"]:
             raise RunError(

@@ -81,11 +81,16 @@ def free(
     found, held = searched(owner, given), _names(flat(owner), fixed)
     both = [name for name in (*given, *only) if name in held]
     if both:
-        raise DataError(f"{first(both)} is fixed and searched: set it, or give it a space")
+        raise DataError(
+            f"{first(both)} is fixed (--set) and searched (--space, --only): choose one"
+        )
     for name in only:
         if name not in found:
             change(owner, {name: flat(owner).get(name)})  # whether there is such a name
-            raise DataError(f"{name} has no space of its own: give it one (--space {name}=A..B)")
+            raise DataError(
+                f"{name} has no space of its own: give it one (--space {name}=VALUE,VALUE or "
+                f"{name}=LOW..HIGH)"
+            )
     chosen = {f"{name}.{KIND}": kind for name, kind in kinds(owner).items()}
     default = flat(change(type(owner)(), chosen))
     kept = {

@@ -13,9 +13,9 @@ from recembed.data.interactions import HABIT, Interactions
 from recembed.data.log import Log
 from recembed.data.read import read_log
 from recembed.data.split import LATER, TEST, VALID, Split, split
-from recembed.errors import DataError
+from recembed.errors import DataError, many
 from recembed.models import registry
-from recembed.models.presets import AUTO, preset_of, suited
+from recembed.models.presets import AUTO, FEW, check_suits, preset_of, suited
 from recembed.pipeline.fit import Watch, fit_into
 from recembed.pipeline.tuned import Tuned
 from recembed.progress import Progress
@@ -81,7 +81,7 @@ def train(
     check_replaced(out, "items")
     progress = Progress("quiet" if quiet else "auto")
     tuned = None if settings is None else Tuned.read(settings)
-    estimator, why = estimator_of(model, preset, set or {}, tuned), "asked for"
+    estimator = estimator_of(model, preset, set or {}, tuned)
     machine = machine_of(threads, device, checkpoint)
     _check_parts(test, valid, refit=refit, tune=tune, early_stop=early_stop)
     how: dict[str, Any] = {
@@ -91,12 +91,11 @@ def train(
         "repeats": repeats,
     }
     data = read(log, items=items, users=users, **how)
+    data = data.in_file_order() if file_order else data
     parts = (
         None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
     )
-    data = data if parts is None else parts.log  # which is in order, if file_order says so
-    if estimator is None:
-        estimator, preset, why = suiting(data.interactions, set or {}, progress)
+    estimator, preset, why = suiting(estimator, preset, data.interactions, set or {}, progress)
     if machine.checkpoint is not None and not estimator.resumes:
         raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     facts = {
@@ -161,7 +160,9 @@ def estimator_of(
     Raises: DataError for an unknown name or value, or for a preset beside a model.
     """
     if preset is not None and (model is not None or tuned is not None):
-        raise DataError("a preset names the model and its setting: leave model and settings out")
+        raise DataError(
+            "a preset names the model and its setting: leave --model and --settings out"
+        )
     if preset is not None:
         return None if preset == AUTO else _of_preset(preset, set)
     if tuned is None:
@@ -172,11 +173,28 @@ def estimator_of(
 
 
 def suiting(
-    events: Interactions, set: Mapping[str, Any], progress: Progress
-) -> tuple[Estimator, str, str]:
-    """That of the preset for these events, the preset's name, and why; which is said."""
+    estimator: Estimator | None,
+    preset: str | None,
+    events: Interactions,
+    set: Mapping[str, Any],
+    progress: Progress,
+) -> tuple[Estimator, str | None, str]:
+    """The model for these events, the name of its preset, and why, where auto chose it.
+
+    Raises: DataError if the log lacks what a preset is for.
+    """
+    if estimator is not None:
+        if preset is not None:
+            check_suits(preset, events)
+        elif events.order is None:
+            progress.say("no times, no positions: events have no order (--columns time=COLUMN)")
+        return estimator, preset, "asked for"
     preset, why = suited(events)
     progress.say(f"preset {preset}: {why}")
+    if events.n_active < FEW:
+        progress.say(
+            f"{many(events.n_active, 'user')}: with so few, train item2vec, als or item-knn, too"
+        )
     return _of_preset(preset, set), preset, why
 
 

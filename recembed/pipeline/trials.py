@@ -126,7 +126,13 @@ def opened(
             _check_same(folder, study, about)
             for each in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
                 study.tell(each.number, state=optuna.trial.TrialState.FAIL)
-            yield Trials(study, spaces, first, seed)
+            trials = Trials(study, spaces, first, seed)
+            try:
+                yield trials
+            except DataError:
+                if not any(each.state == "complete" for each in trials.told()):
+                    file.unlink()  # nothing to go on from
+                raise
         finally:
             storage.engine.dispose()
 
@@ -157,12 +163,18 @@ def _check_same(folder: Path, study: Any, about: Mapping[str, str]) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else searches in `folder`, which is made where it is missing."""
+    """Nobody else searches in `folder`; one that was made for nothing is taken away again."""
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+            try:
+                yield
+            finally:
+                if made and not (folder / DATABASE).exists():
+                    (folder / LOCK).unlink()
+                    folder.rmdir()
     except (FileExistsError, NotADirectoryError) as error:
         raise RunError(f"{folder} is no folder: name another") from error
     except BlockingIOError as error:

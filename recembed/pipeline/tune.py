@@ -104,8 +104,7 @@ def tune(
     )
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
     known = before_test(parts)
-    if estimator is None:
-        estimator, _, _ = suiting(known.log.interactions, set or {}, progress)
+    estimator, _, _ = suiting(estimator, preset, known.log.interactions, set or {}, progress)
     model = estimator.name
     spaces, fixed = free(estimator, set or {}, space or {}, only)
     spaces = _of_use(spaces, parts, model, only)

@@ -76,7 +76,7 @@ def update(
     """
     gone = id_list(remove)
     if items is None and not gone:
-        raise DataError("name items to add (items), or ids to remove (remove)")
+        raise DataError("name items to add (--items), or ids to remove (--remove)")
     with writing(run, new=False) as writer:
         opened = Run.open(run, verify=False)
         old, part = load_log(opened)

@@ -105,7 +105,9 @@ def train(
     of squares begin at 1 and add up steps, not slopes.
     """
     if not len(corpus) or corpus.sizes.max() < 2:
-        raise DataError("no sequence has two items, so there is nothing to learn from")
+        raise DataError(
+            "no sequence has two items, so there is nothing to learn from: bring more events"
+        )
     state, store = _start(n_rows, setting.dim, seed), None
     if machine.checkpoint is not None:
         key = ("glove", replace(setting, learning_rate=0.0), seed, n_rows, machine.memory)

@@ -237,7 +237,9 @@ def _check(corpus: Sequences, n_rows: int, setting: SkipGram, bags: Sequences | 
             f"bags are one for each of {n_rows} rows and not all empty: {len(bags)} came"
         )
     if not len(corpus) or corpus.sizes.max() < 2:
-        raise DataError("no sequence has two items, so there is nothing to learn from")
+        raise DataError(
+            "no sequence has two items, so there is nothing to learn from: bring more events"
+        )
     pairs = float((corpus.sizes.astype(np.float64) ** 2).sum()) * setting.epochs
     if setting.window is None and pairs > MOST_PAIRS:
         raise DataError(

@@ -220,7 +220,7 @@ def test_a_download_that_is_not_what_it_should_be_is_refused(tmp_path, name, dat
 
 
 def test_a_download_that_fails_says_what_else_to_do(tmp_path):
-    with pytest.raises(DataError, match=r"cannot be downloaded.*source=FOLDER"):
+    with pytest.raises(DataError, match=r"cannot be downloaded.*take a folder \(--from\)"):
         download((tmp_path / "none.zip").as_uri(), tmp_path, [])
 
 

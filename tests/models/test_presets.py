@@ -7,18 +7,21 @@ from recembed.data.interactions import Interactions
 from recembed.data.sequences import Sequences
 from recembed.data.vocabulary import Vocabulary
 from recembed.errors import DataError
-from recembed.models.presets import LONG, PRESETS, preset_of, suited
+from recembed.models.presets import LONG, PRESETS, check_suits, preset_of, suited
 from recembed.models.registry import estimator
 from recembed.settings import flat, kinds
 
 
-def log(sizes, order=None, group=None):
-    """Users with so many events, of ten items."""
-    random, offsets = np.random.default_rng(0), np.cumsum([0, *sizes])
-    rows = random.integers(0, 10, offsets[-1], dtype=np.int32)
+def log(sizes, order=None, group=None, n=10):
+    """Users with so many events, of n items, one after the other."""
+    offsets = np.cumsum([0, *sizes])
+    rows = np.concatenate([np.arange(size, dtype=np.int32) % n for size in (0, *sizes)])
     users = Vocabulary([f"u{at}" for at in range(len(sizes))], "user")
-    items = Vocabulary([f"i{at}" for at in range(10)], "item")
+    items = Vocabulary([f"i{at}" for at in range(max(10, n))], "item")
     return Interactions(users, items, Sequences(rows, offsets), group=group, order=order)
+
+
+PAIRS = np.array([0, 0, 4, 4, 5, 5, 9, 9])
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -44,9 +47,11 @@ def test_an_unknown_preset_is_refused_with_near_ones():
         (log([LONG + 1, LONG - 1], "time"), "dense", f"{LONG}.0 events a user"),
         (log([LONG, LONG - 2, 0], "position"), "sparse", f"{LONG - 1}.0 events a user"),
         (log([LONG, LONG]), "unordered", "neither times nor positions"),
-        (log([3, 3], "time", np.array([0, 1, 4, 4, 5, 9])), "sparse", "3.0 events a user"),
-        (log([2, 2], "time", np.array([0, 0, 7, 7])), "baskets", "2.0 events a group"),
-        (log([2, 2], None, np.array([5, 5, 7, 7])), "baskets", "2.0 events a group"),
+        (log([3, 3], "time", np.array([0, 1, 4, 4, 5, 9]), 2), "sparse", "1.2 a group, 33% repeat"),
+        (log([4, 4], "time", PAIRS, 2), "baskets", "2.0 events a group, 50% repeat an earlier one"),
+        (log([4, 4], None, PAIRS, 2), "baskets", "2.0 events a group, 50% repeat an earlier one"),
+        (log([4, 4], "time", PAIRS), "sparse", "in order (2.0 a group, 0% repeat an earlier one"),
+        (log([4, 4], None, PAIRS), "unordered", "2.0 a group, 0% repeat an earlier one: too few"),
         (log([], "time"), "sparse", "0.0 events a user"),
     ],
 )
@@ -54,3 +59,18 @@ def test_a_log_finds_the_preset_of_its_kind(events, name, why):
     found, said = suited(events)
     assert found == name
     assert why in said
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking", "enough"),
+    [
+        ("dense", log([2]), log([2], "position")),
+        ("sparse", log([2]), log([2], "time")),
+        ("baskets", log([2], "time"), log([2], None, np.array([1, 1]))),
+    ],
+)
+def test_a_preset_is_refused_where_what_it_is_for_is_not_there(name, lacking, enough):
+    check_suits(name, enough)
+    check_suits("unordered", enough)
+    with pytest.raises(DataError, match=rf"preset {name} is for .*: name their column \(--columns"):
+        check_suits(name, lacking)

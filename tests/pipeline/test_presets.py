@@ -44,7 +44,30 @@ def test_a_preset_goes_with_no_model_and_no_settings(shop, refused, tmp_path):
     def says(message, *arguments):
         assert message in refused("train", shop.log, "--out", tmp_path / "run", *arguments)
 
-    says("leave model and settings out", "--preset", "auto", "--model", "als")
+    says("leave --model and --settings out", "--preset", "auto", "--model", "als")
     says("no preset 'spars'; there is sparse", "--preset", "spars")
     says("no hyperparameter 'factors'", "--preset", "auto", "--set", "factors=3", "--quiet")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_that_the_log_lacks_something_for_is_refused(shop, refused, tmp_path):
+    log = without(shop.log, "timestamp", tmp_path / "log.csv")
+    for verb in ("train", "tune"):
+        for name, lacking in (("sparse", "neither times nor positions"), ("baskets", "has none")):
+            out = ("--out", tmp_path / "out", "--preset", name)
+            assert lacking in refused(verb, log, *out)
+            assert not (tmp_path / "out").exists()
+
+
+def test_auto_says_that_few_users_want_smaller_models_too(shop, call, tmp_path):
+    asked = ("train", shop.log, "--out", tmp_path / "run", "--preset", "auto", *QUICK)
+    assert "users: with so few, train item2vec, als or item-knn, too" in call(*asked).err
+
+
+def test_a_log_without_order_is_told(shop, call, tmp_path):
+    log = without(shop.log, "timestamp", tmp_path / "log.csv")
+    told = "no times, no positions: events have no order (--columns time=COLUMN)"
+    out = ("--model", "popularity", "--test", "none", "--out", tmp_path / "run")
+    assert told in call("train", log, *out).err
+    assert told not in call("train", log, "--file-order", *out).err
+    assert told not in call("train", shop.log, *out).err

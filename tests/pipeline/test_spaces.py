@@ -187,7 +187,7 @@ def test_a_field_of_a_kind_that_was_not_chosen_has_no_space():
 
 @pytest.mark.parametrize("fixed", [{"part.decay": 0.5}, {"part": {"decay": 0.5}}])
 def test_what_is_fixed_cannot_be_searched(fixed):
-    with pytest.raises(DataError, match=r"part\.decay' is fixed and searched"):
+    with pytest.raises(DataError, match=r"part\.decay' is fixed \(--set\) and searched"):
         free(change(Drawn(), fixed), fixed, {"part.decay": "0.5..1"})
 
 
@@ -226,8 +226,11 @@ def test_choices_that_the_rest_rules_out_are_not_searched():
 @pytest.mark.parametrize(
     ("only", "message"),
     [
-        ("size", "is fixed and searched"),
-        ("threads", r"threads has no space of its own: give it one \(--space threads=A\.\.B\)"),
+        ("size", r"is fixed \(--set\) and searched"),
+        (
+            "threads",
+            r"threads has no space of its own: give it one \(--space threads=VALUE,VALUE or ",
+        ),
         ("part", r"part has parts: set part\.decay, part\.past"),
         ("thread", "no hyperparameter 'thread'; there is threads"),
         ("part.decai", "no hyperparameter 'decai'"),

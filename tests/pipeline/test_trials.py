@@ -138,15 +138,21 @@ def test_a_setting_that_cannot_be_trained_is_a_failed_trial(shop, tmp_path):
 
 
 def test_where_all_trials_fail_it_is_one_line_that_says_why(shop, refused, tmp_path):
+    out = tmp_path / "found"
     said = refused(
-        *("tune", shop.log, "--out", tmp_path, "--trials", 2, "--set", "min_count=9999"),
+        *("tune", shop.log, "--out", out, "--trials", 2, "--set", "min_count=9999"),
         *(*RULES, "--quiet"),
     )
     assert said == (
         "recembed: none of 2 trials of item2vec came to an end, the first: no item has 9999 "
         "events: set min_count lower"
     )
-    assert not (tmp_path / "best.json").exists()
+    assert not out.exists()
+    out.mkdir()  # by somebody, so it stays, without what nobody would go on with
+    refused(
+        "tune", shop.log, "--out", out, "--trials", 1, "--set", "min_count=9999", *RULES, "--quiet"
+    )
+    assert not (out / "search.db").exists()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,10 @@ def test_where_all_trials_fail_it_is_one_line_that_says_why(shop, refused, tmp_p
         (("--space", "alpha=0..1:log"), "a logarithm needs ends above 0"),
         (("--space", "dim=few,many"), "dim is of type int, 'few' is not"),
         (("--space", "dim=0..8"), "dim must be at least 1, not 0"),
-        (("--space", "dim=8,16", "--set", "dim=8"), "'dim' is fixed and searched"),
+        (
+            ("--space", "dim=8,16", "--set", "dim=8"),
+            "'dim' is fixed (--set) and searched (--space, --only)",
+        ),
         (("--test", "none"), "a search needs a test part to leave alone and a valid part"),
         (("--valid", "none"), "a search needs a test part to leave alone and a valid part"),
         (("--valid", "lost:1"), "'lost:1' is not a split rule"),

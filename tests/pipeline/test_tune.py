@@ -189,7 +189,7 @@ def test_a_search_begins_at_a_preset_and_looks_at_what_is_named_alone(shop, call
 def test_a_search_begins_at_the_preset_that_suits_the_log(shop, call, tmp_path):
     pytest.importorskip("torch")
     small = ("--set", "dim=8", "--set", "epochs=1", "--threads", 1, "--trials", 1)
-    rules = ("--test", "last:1", "--valid", "last:1", "--only", "tower.dropout")
+    rules = ("--test", "last:1", "--valid", "last:1", "--only", "tower.dropout,learning_rate")
     said = call("tune", shop.log, "--preset", "auto", *small, *rules, "--out", tmp_path)
     name, values = (
         suited(read_log(shop.log).interactions)[0],
@@ -197,12 +197,14 @@ def test_a_search_begins_at_the_preset_that_suits_the_log(shop, call, tmp_path):
     )
     assert f"preset {name}: " in said.err
     assert values["tower.dropout"] == PRESETS[name].values["tower.dropout"]
+    trial = json.loads((tmp_path / "best.json").read_text())["search"]["trials"][0]
+    assert set(trial["setting"]) == {"tower.dropout", "learning_rate"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--preset", "sparse", "--model", "als"), "leave model and settings out"),
+        (("--preset", "sparse", "--model", "als"), "leave --model and --settings out"),
         (("--preset", "spars"), "no preset 'spars'; there is sparse"),
         (("--model", "als", "--only", "dims"), "no hyperparameter 'dims'; there is dim"),
         (("--model", "als", "--finalists", 0), "finalists is a whole number, 1 at least, not 0"),
