@@ -71,7 +71,7 @@ def tune(
     after it was stopped. A space is a list of values (dim=64,128) or a range (dropout=0..0.5,
     learning_rate=0.01..0.1:log). A part is chosen by --set (tower=mean), then its own are searched.
     """
-    names = [name for each in only for name in each.split(",")]
+    names = [name.strip() for each in only for name in each.split(",")]
     found = recembed.tune(
         set=dict(set), space=dict(space), columns=dict(columns), only=names, **rest
     )

@@ -80,7 +80,7 @@ READING: tuple[Callable[..., Any], ...] = (
     ),
 )
 file_order = click.option(
-    "--file-order", is_flag=True, help="Equal times are in order as they stand."
+    "--file-order", is_flag=True, help="Equal times, or a log without, are in order as they stand."
 )
 device = choice("--device", "auto|cpu|cuda", "auto", "Where torch models train.")
 quiet = click.option("--quiet", is_flag=True, help="No progress.")

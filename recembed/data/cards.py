@@ -123,8 +123,8 @@ def _upstream(it: Card, folder: Path, progress: Progress) -> Path:
         return Path(spec.origin).parent
     if it.url is None:
         raise DataError(
-            f"{it.name} cannot be downloaded by itself: get its files from {it.homepage} and fetch "
-            "it with source=FOLDER"
+            f"{it.name} cannot be downloaded by itself: get its files from {it.homepage}, then "
+            f"`recembed datasets fetch {it.name} --from FOLDER`"
         )
     folder.mkdir()
     wanted = [file for layout in it.layouts for file in layout.files()]

@@ -67,8 +67,8 @@ class Columns:
         time = find("time", self.time, there, source)
         guess = time is None or self.position is not None  # a time is order enough
         return Columns(
-            user=needed("user", self.user, there, source),
-            item=needed("item", self.item, there, source),
+            user=needed("user", self.user, there, source, option="--columns user=COLUMN"),
+            item=needed("item", self.item, there, source, option="--columns item=COLUMN"),
             time=time,
             position=find("position", self.position, there, source) if guess else None,
             weight=_named("weight", self.weight, there, source),
@@ -83,14 +83,17 @@ class Columns:
         return list(dict.fromkeys(name for name in mine if name is not None))
 
 
-def needed(role: str, name: str | None, there: Sequence[str], source: str) -> str:
-    """The column of `role`: `name`, or the guess.
+def needed(
+    role: str, name: str | None, there: Sequence[str], source: str, option: str | None = None
+) -> str:
+    """The column of `role`: `name`, or the guess. option: what names it.
 
     Raises: DataError that lists the columns there are.
     """
     found = find(role, name, there, source)
     if found is None:
-        raise DataError(f"{source} has no {role} column that can be guessed; {_has(there, role)}")
+        what = f"{role} column" + ("" if option is None else f": {option}")
+        raise DataError(f"{source} has no {role} column that can be guessed; {_has(there, what)}")
     return found
 
 
@@ -114,12 +117,14 @@ def find(role: str, name: str | None, there: Sequence[str], source: str) -> str 
 
 def _named(role: str, name: str | None, there: Sequence[str], source: str) -> str | None:
     if name is not None and name not in there:
-        raise DataError(f"{source} has no column {name!r} for {role}; {_has(there, role)}")
+        raise DataError(
+            f"{source} has no column {name!r} for {role}; {_has(there, f'{role} column')}"
+        )
     return name
 
 
-def _has(there: Sequence[str], role: str) -> str:
-    return f"it has: {', '.join(there)} (--columns {role}=COLUMN names it)"
+def _has(there: Sequence[str], what: str) -> str:
+    return f"it has: {', '.join(there)} (name the {what})"
 
 
 def check_names(names: Sequence[str], source: str) -> None:

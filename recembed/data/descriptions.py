@@ -62,7 +62,8 @@ def _id_column(table: Table, role: Role, columns: Columns, log_column: str) -> s
     plain = [name for name in table.columns if name.lower() == "id"]
     if found is None and len(plain) == 1:
         return plain[0]
-    return found or needed(role, named, table.columns, table.name)
+    option = "--columns item_id=COLUMN" if role == "item" else None
+    return found or needed(role, named, table.columns, table.name, option)
 
 
 def _titled(data: pa.Table, title: str | None, source: str) -> tuple[pa.Table, str | None]:

@@ -36,7 +36,8 @@ def download(
         digest = _save(url, archive, progress)
     except OSError as error:
         raise DataError(
-            f"{url} cannot be downloaded: {error}; or take a folder (--from)"
+            f"{url} cannot be downloaded: {error}; `recembed datasets fetch NAME --from FOLDER` "
+            "takes files that are there"
         ) from error
     if sha256 is not None and digest != sha256:
         raise DataError(f"{url} has changed: its sha256 is {digest}, the card says {sha256}")

@@ -200,10 +200,11 @@ def build(
         at = _sorting(user_runs, group_runs, starts, sizes, sort_key)
         there = {name: column for name, column in columns.items() if column is not None}
         moving = {name: beside.submit(np.take, column, at) for name, column in there.items()}
-        group = None if group_ids is None else np.repeat(group_runs, sizes)[at].astype(np.int64)
-        events_of = np.bincount(user_runs, weights=sizes, minlength=len(users)).astype(np.int64)
         item_codes, items = numbering.result()
-        events = Sequences(item_codes.take(at), offsets_of(events_of))
+        rows = beside.submit(item_codes.take, at)
+        group = None if group_ids is None else np.repeat(group_runs.astype(np.int64), sizes)[at]
+        events_of = np.bincount(user_runs, weights=sizes, minlength=len(users)).astype(np.int64)
+        events = Sequences(rows.result(), offsets_of(events_of))
         moved = {name: column.result() for name, column in moving.items()}
     return Interactions(users, items, events, group=group, order=order, **moved)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recembed.data.interactions import HABIT, Interactions
 from recembed.errors import DataError
@@ -13,7 +14,7 @@ from recembed.registers import unknown
 AUTO = "auto"  # the preset that suits the log
 LONG = 50  # events of a mean user from which on histories tell enough by themselves
 SEVERAL = 2  # events of a mean group from which on it is more than an event of its own
-FEW = 2000  # users below which smaller models do better: so it was with 943, not with 6,040
+FEW = 2000  # users below which smaller models may lead: so they do with 943, not with 6,040
 
 
 @dataclass(frozen=True)
@@ -105,18 +106,31 @@ def preset_of(name: str) -> Preset:
     return PRESETS[name]
 
 
-def suited(events: Interactions) -> tuple[str, str]:
-    """The name of the preset for events like these, and why, in words."""
+def suited(events: Interactions, repeats: bool) -> tuple[str, str]:
+    """The name of the preset for events like these, and why, in words.
+
+    repeats: whether items of a history may be listed again.
+    """
     aside = ""
     if events.group is not None and len(events):
-        mean, again = len(events) / len(np.unique(events.group)), events.repeat_rate()
-        if mean >= SEVERAL and again >= HABIT:
-            return "baskets", f"{mean:.1f} events a group, {again:.0%} repeat an earlier one"
-        aside = f" ({mean:.1f} a group, {again:.0%} repeat an earlier one: too few for baskets)"
+        mean, again = len(events) / len(np.unique(events.group)), _come_back(events, events.group)
+        told = f"{mean:.1f} events a group, {again:.0%} known from an earlier one"
+        if mean >= SEVERAL and again >= HABIT and repeats:
+            return "baskets", told
+        aside = f" ({told}{'' if repeats else ' and not listed again'}: no baskets)"
     if events.order is None:
         return "unordered", f"the log has neither times nor positions{aside}"
     mean = len(events) / max(events.n_active, 1)
     return ("dense" if mean >= LONG else "sparse"), f"{mean:.1f} events a user, in order{aside}"
+
+
+def _come_back(events: Interactions, group: NDArray[np.int64]) -> float:
+    """Share of what is in a group that its user has in another one before it."""
+    pairs = events.events.owners().astype(np.int64) * events.n_items + events.rows
+    order = np.lexsort([group, pairs])
+    same = np.diff(pairs[order]) == 0
+    other = np.diff(group[order]) != 0
+    return float((same & other).sum() / (1 + (~same | other).sum()))
 
 
 def check_suits(name: str, events: Interactions) -> None:
@@ -125,7 +139,7 @@ def check_suits(name: str, events: Interactions) -> None:
     if needs == "order" and events.order is None:
         raise DataError(
             f"preset {name} is for events in order, and this log has neither times nor positions: "
-            "name their column (--columns time=COLUMN), or take --preset unordered"
+            "name their column (--columns time=COLUMN), take --file-order, or --preset unordered"
         )
     if needs == "group" and events.group is None:
         raise DataError(

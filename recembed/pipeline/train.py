@@ -95,7 +95,10 @@ def train(
     parts = (
         None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
     )
-    estimator, preset, why = suiting(estimator, preset, data.interactions, set or {}, progress)
+    known = data if parts is None else data.keep(parts.part < TEST)
+    estimator, preset, why = suiting(
+        estimator, preset, known.interactions, set or {}, seen, progress
+    )
     if machine.checkpoint is not None and not estimator.resumes:
         raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     facts = {
@@ -177,6 +180,7 @@ def suiting(
     preset: str | None,
     events: Interactions,
     set: Mapping[str, Any],
+    seen: Literal["auto", "allow", "exclude"],
     progress: Progress,
 ) -> tuple[Estimator, str | None, str]:
     """The model for these events, the name of its preset, and why, where auto chose it.
@@ -187,14 +191,15 @@ def suiting(
         if preset is not None:
             check_suits(preset, events)
         elif events.order is None:
-            progress.say("no times, no positions: events have no order (--columns time=COLUMN)")
+            progress.say(
+                "events have no order: --columns time=COLUMN names times, --file-order takes the "
+                "file's"
+            )
         return estimator, preset, "asked for"
-    preset, why = suited(events)
+    preset, why = suited(events, may_repeat(events, seen))
     progress.say(f"preset {preset}: {why}")
-    if events.n_active < FEW:
-        progress.say(
-            f"{many(events.n_active, 'user')}: with so few, train item2vec, als or item-knn, too"
-        )
+    if events.n_active < FEW and preset != "baskets":
+        progress.say(f"{many(events.n_active, 'user')} are few: als may lead, train it, too")
     return _of_preset(preset, set), preset, why
 
 

@@ -13,7 +13,7 @@ from recembed.report.document import Trial
 from recembed.seed import rng
 from recembed.settings import Choices, Space
 
-DATABASE, LOCK = "search.db", ".search.lock"
+DATABASE, LOCK, NAME = "search.db", ".search.lock", "recembed"
 WHY = "why"  # a trial failed; one without was under way when the search was killed
 LEARN, WARM = 5, 2  # trials that none is pruned before, and looks at a trial before it may be
 
@@ -116,25 +116,30 @@ def opened(
         engine = {"creator": lambda: sqlite3.connect(file, check_same_thread=False)}
         storage = optuna.storages.RDBStorage("sqlite:///search.db", engine_kwargs=engine)
         try:
-            study = optuna.create_study(
-                storage=storage,
-                study_name="recembed",
-                direction="maximize",
-                pruner=optuna.pruners.MedianPruner(LEARN, WARM),
-                load_if_exists=True,
-            )
+            study = _study(storage)
+            if study.user_attrs.get("about") != about and not study.get_trials(
+                states=(optuna.trial.TrialState.COMPLETE,)
+            ):
+                optuna.delete_study(study_name=NAME, storage=storage)  # nothing came of it
+                study = _study(storage)
             _check_same(folder, study, about)
             for each in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
                 study.tell(each.number, state=optuna.trial.TrialState.FAIL)
-            trials = Trials(study, spaces, first, seed)
-            try:
-                yield trials
-            except DataError:
-                if not any(each.state == "complete" for each in trials.told()):
-                    file.unlink()  # nothing to go on from
-                raise
+            yield Trials(study, spaces, first, seed)
         finally:
             storage.engine.dispose()
+
+
+def _study(storage: Any) -> Any:
+    import optuna
+
+    return optuna.create_study(
+        storage=storage,
+        study_name=NAME,
+        direction="maximize",
+        pruner=optuna.pruners.MedianPruner(LEARN, WARM),
+        load_if_exists=True,
+    )
 
 
 def optuna_module() -> Any:
@@ -163,18 +168,12 @@ def _check_same(folder: Path, study: Any, about: Mapping[str, str]) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else searches in `folder`; one that was made for nothing is taken away again."""
-    made = not folder.exists()
+    """Nobody else searches in `folder`, which is made where it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            try:
-                yield
-            finally:
-                if made and not (folder / DATABASE).exists():
-                    (folder / LOCK).unlink()
-                    folder.rmdir()
+            yield
     except (FileExistsError, NotADirectoryError) as error:
         raise RunError(f"{folder} is no folder: name another") from error
     except BlockingIOError as error:

@@ -88,7 +88,7 @@ def tune(
     progress = Progress("quiet" if quiet else "auto")
     estimator = estimator_of(model, preset, set or {})
     if isinstance(only, str):
-        raise DataError(f"only is a list of names: only=[{only!r}]")
+        raise DataError(f"only is a list of names: only={only.split(',')}")
     if estimator is not None:  # what is wrong with a space should not cost the reading of a log
         free(estimator, set or {}, space or {}, only)
     machine = machine_of(threads, device)
@@ -104,7 +104,7 @@ def tune(
     )
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
     known = before_test(parts)
-    estimator, _, _ = suiting(estimator, preset, known.log.interactions, set or {}, progress)
+    estimator, _, _ = suiting(estimator, preset, known.log.interactions, set or {}, seen, progress)
     model = estimator.name
     spaces, fixed = free(estimator, set or {}, space or {}, only)
     spaces = _of_use(spaces, parts, model, only)

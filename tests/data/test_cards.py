@@ -102,7 +102,9 @@ def test_files_that_are_not_the_data_set_are_refused_and_leave_nothing(tmp_path)
 
 
 def test_what_cannot_be_downloaded_says_where_it_is(tmp_path):
-    with pytest.raises(DataError, match=r"archive\.ics\.uci\.edu.*source=FOLDER"):
+    with pytest.raises(
+        DataError, match=r"archive\.ics\.uci\.edu.*fetch online-retail --from FOLDER"
+    ):
         fetch("online-retail", cache=tmp_path)
 
 
@@ -220,7 +222,7 @@ def test_a_download_that_is_not_what_it_should_be_is_refused(tmp_path, name, dat
 
 
 def test_a_download_that_fails_says_what_else_to_do(tmp_path):
-    with pytest.raises(DataError, match=r"cannot be downloaded.*take a folder \(--from\)"):
+    with pytest.raises(DataError, match=r"cannot be downloaded.*datasets fetch NAME --from"):
         download((tmp_path / "none.zip").as_uri(), tmp_path, [])
 
 

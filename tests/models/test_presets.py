@@ -47,18 +47,26 @@ def test_an_unknown_preset_is_refused_with_near_ones():
         (log([LONG + 1, LONG - 1], "time"), "dense", f"{LONG}.0 events a user"),
         (log([LONG, LONG - 2, 0], "position"), "sparse", f"{LONG - 1}.0 events a user"),
         (log([LONG, LONG]), "unordered", "neither times nor positions"),
-        (log([3, 3], "time", np.array([0, 1, 4, 4, 5, 9]), 2), "sparse", "1.2 a group, 33% repeat"),
-        (log([4, 4], "time", PAIRS, 2), "baskets", "2.0 events a group, 50% repeat an earlier one"),
-        (log([4, 4], None, PAIRS, 2), "baskets", "2.0 events a group, 50% repeat an earlier one"),
-        (log([4, 4], "time", PAIRS), "sparse", "in order (2.0 a group, 0% repeat an earlier one"),
-        (log([4, 4], None, PAIRS), "unordered", "2.0 a group, 0% repeat an earlier one: too few"),
+        (log([3, 3], "time", np.array([0, 1, 4, 4, 5, 9]), 2), "sparse", "1.2 events a group, 33%"),
+        (log([4, 4], "time", PAIRS, 2), "baskets", "2.0 events a group, 50% known from an earlier"),
+        (log([4, 4], None, PAIRS, 2), "baskets", "2.0 events a group, 50% known from an earlier"),
+        (log([4, 4], "time", PAIRS), "sparse", "in order (2.0 events a group, 0% known from an"),
+        (log([4, 4], None, PAIRS), "unordered", "0% known from an earlier one: no baskets"),
+        (log([4, 4], "time", PAIRS, 1), "baskets", "50% known"),
+        (log([4, 4], "time", np.repeat([0, 1], 4), 2), "sparse", "4.0 events a group, 0% known"),
         (log([], "time"), "sparse", "0.0 events a user"),
     ],
 )
 def test_a_log_finds_the_preset_of_its_kind(events, name, why):
-    found, said = suited(events)
+    found, said = suited(events, True)
     assert found == name
     assert why in said
+
+
+def test_baskets_are_for_items_that_are_listed_again():
+    found, said = suited(log([4, 4], "time", PAIRS, 2), False)
+    assert found == "sparse"
+    assert "50% known from an earlier one and not listed again: no baskets" in said
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Training with a preset: that of the log's kind, or the one that is named."""
 
 import pandas as pd
+import pytest
 
 from recembed.models.presets import PRESETS
 from recembed.run.folder import Run
@@ -59,15 +60,27 @@ def test_a_preset_that_the_log_lacks_something_for_is_refused(shop, refused, tmp
             assert not (tmp_path / "out").exists()
 
 
-def test_auto_says_that_few_users_want_smaller_models_too(shop, call, tmp_path):
+def test_auto_says_that_a_smaller_model_may_lead_with_few_users(shop, call, tmp_path):
     asked = ("train", shop.log, "--out", tmp_path / "run", "--preset", "auto", *QUICK)
-    assert "users: with so few, train item2vec, als or item-knn, too" in call(*asked).err
+    assert "users are few: als may lead, train it, too" in call(*asked).err
 
 
 def test_a_log_without_order_is_told(shop, call, tmp_path):
     log = without(shop.log, "timestamp", tmp_path / "log.csv")
-    told = "no times, no positions: events have no order (--columns time=COLUMN)"
+    told = "events have no order: --columns time=COLUMN names times, --file-order takes the file's"
     out = ("--model", "popularity", "--test", "none", "--out", tmp_path / "run")
     assert told in call("train", log, *out).err
     assert told not in call("train", log, "--file-order", *out).err
     assert told not in call("train", shop.log, *out).err
+
+
+def test_what_train_takes_for_a_log_is_what_tune_takes(call, tmp_path):
+    """52 events a user, 47 before the test part."""
+    pytest.importorskip("optuna")
+    rows = [f"u{user},i{(user * at) % 97},{at}" for user in range(40) for at in range(52)]
+    (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows, ""]))
+    asked = (tmp_path / "log.csv", "--preset", "auto", "--set", "epochs=1", "--set", "dim=8")
+    trained = call("train", *asked, "--out", tmp_path / "run").err
+    tuned = call("tune", *asked, "--out", tmp_path / "s", "--trials", 1, "--only", "dropout").err
+    assert "preset sparse: 47.0" in trained
+    assert trained.split("\n")[0] == tuned.split("\n")[0]

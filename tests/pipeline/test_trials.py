@@ -147,12 +147,14 @@ def test_where_all_trials_fail_it_is_one_line_that_says_why(shop, refused, tmp_p
         "recembed: none of 2 trials of item2vec came to an end, the first: no item has 9999 "
         "events: set min_count lower"
     )
-    assert not out.exists()
-    out.mkdir()  # by somebody, so it stays, without what nobody would go on with
-    refused(
-        "tune", shop.log, "--out", out, "--trials", 1, "--set", "min_count=9999", *RULES, "--quiet"
-    )
-    assert not (out / "search.db").exists()
+    assert not (out / "best.json").exists()
+
+
+def test_another_search_may_begin_where_nothing_came_of_one(shop, call, refused, tmp_path):
+    asked = ("tune", shop.log, "--out", tmp_path / "found", "--trials", 1, *RULES, "--quiet")
+    refused(*asked, "--set", "min_count=9999")
+    call(*asked, "--model", "popularity")
+    assert "has a search with model popularity" in refused(*asked)
 
 
 @pytest.mark.parametrize(

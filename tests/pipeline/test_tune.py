@@ -192,7 +192,7 @@ def test_a_search_begins_at_the_preset_that_suits_the_log(shop, call, tmp_path):
     rules = ("--test", "last:1", "--valid", "last:1", "--only", "tower.dropout,learning_rate")
     said = call("tune", shop.log, "--preset", "auto", *small, *rules, "--out", tmp_path)
     name, values = (
-        suited(read_log(shop.log).interactions)[0],
+        suited(read_log(shop.log).interactions, False)[0],
         Tuned.read(tmp_path / "best.json").set,
     )
     assert f"preset {name}: " in said.err
