@@ -203,6 +203,17 @@ def test_a_tower_that_is_no_preset_any_more_is_not_counted(bench, table, monkeyp
     assert bench.presets_used(table) == 3
 
 
+def test_what_could_not_be_set_then_was_as_usual(bench, part):
+    difference = importlib.import_module("benchmarks.harness").difference
+    now = {"dim": 64, "older": True, "tower.new": 3}
+    assert difference({"dim": 64}, now, {"dim": 32, "older": True}) is None
+    assert difference({"dim": 64}, now, {"dim": 32, "older": False}) == (
+        "older = False, it is True now"
+    )
+    assert difference({"dim": 32}, now, {}) == "dim = 32, it is 64 now"
+    assert difference({"gone": 1}, now, {}) == "gone = 1, it is None now"
+
+
 def test_models_that_change_places_agree_less(bench, table):
     assert bench.agreement(table["ml1m"], table["beauty"]) == pytest.approx(1 / 3)
 

@@ -122,7 +122,7 @@ def lacking(row: Row, seed: int) -> str | None:
     model = json.loads(file.read_text())["model"] if file.exists() else row.model
     if model != row.model:
         return f"was trained with model {model}, it is {row.model} now"
-    return outdated(file, row.setting)
+    return outdated(file, row.setting, row.usual)
 
 
 def read(row: Row) -> list[Made]:

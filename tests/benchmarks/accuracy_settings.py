@@ -3,12 +3,12 @@
 Rows on the data of other benchmarks that those trained already are in accuracy_borrowed.py.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.evaluation_baselines_settings import SETTINGS as BASELINES
+from benchmarks.harness import difference
 from benchmarks.skipgram_items import SETTINGS as ITEM2VEC
 from recembed.models import presets
 from recembed.models.registry import estimator
@@ -56,6 +56,11 @@ class Row:
         }
         return {f"weight.{name}": each for name, each in self.values.items()} | theirs
 
+    @property
+    def usual(self) -> dict[str, Any]:
+        """The defaults."""
+        return {} if self.model == ENSEMBLE else flat(estimator(self.model))
+
 
 def preset_of(name: str) -> tuple[str, dict[str, Any]]:
     """The model of a preset of the product, and its values."""
@@ -64,12 +69,10 @@ def preset_of(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def is_preset(name: str, setting: Mapping[str, Any]) -> bool:
-    """Whether a setting, as JSON has it, is the preset's.
-
-    What a later commit can set besides says nothing against a setting kept before.
-    """
-    own: dict[str, Any] = json.loads(json.dumps(flat(estimator(*preset_of(name)))))
-    return all(own.get(key) == value for key, value in setting.items())
+    """Whether a setting, as JSON has it, is the preset's."""
+    model, values = preset_of(name)
+    own, usual = (flat(estimator(model, each)) for each in (values, {}))
+    return difference(setting, own, usual) is None
 
 
 # Chosen on the valid part; of EASE one value was tried there.

@@ -185,18 +185,30 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
-def outdated(file: Path, setting: Mapping[str, Any]) -> str | None:
+def outdated(
+    file: Path, setting: Mapping[str, Any], usual: Mapping[str, Any] | None = None
+) -> str | None:
     """Why evidence, a JSON file, has to be made (again) with a setting; None if it stands.
 
-    What a later commit can set besides says nothing against evidence made before.
+    usual: the defaults, as in `difference`.
     """
     if not file.exists():
         return "has never been trained"
-    made, now = json.loads(file.read_text())["setting"], json.loads(json.dumps(dict(setting)))
-    for key, value in made.items():
-        if key not in now or now[key] != value:
-            return f"was trained with {key} = {value!r}, it is {now.get(key)!r} now"
-    return None
+    found = difference(json.loads(file.read_text())["setting"], setting, usual or {})
+    return None if found is None else f"was trained with {found}"
+
+
+def difference(
+    made: Mapping[str, Any], setting: Mapping[str, Any], usual: Mapping[str, Any]
+) -> str | None:
+    """The first value that a kept setting, as JSON has it, does not share with one of today.
+
+    What a later commit can set besides is no difference as far as it is as `usual`, or not in it.
+    """
+    now, default = (json.loads(json.dumps(dict(each))) for each in (setting, usual))
+    then = {key: default.get(key, value) for key, value in now.items()} | dict(made)
+    odd = [key for key, value in then.items() if key not in now or now[key] != value]
+    return f"{odd[0]} = {then[odd[0]]!r}, it is {now.get(odd[0])!r} now" if odd else None
 
 
 def document(name: str, figures: Mapping[str, Any], bars: Iterable[Bar]) -> str:

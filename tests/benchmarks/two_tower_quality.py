@@ -82,7 +82,7 @@ def make(seed: int, threads: int) -> None:
 
 def lacking(seed: int) -> str | None:
     """Why a seed has to be trained (again); None if its evidence stands."""
-    return outdated(FOLDER / f"{DATA}-{seed}.json", setting(CHOSEN))
+    return outdated(FOLDER / f"{DATA}-{seed}.json", setting(CHOSEN), setting({}))
 
 
 def read(seed: int) -> tuple[Places, dict[str, Any]]:
