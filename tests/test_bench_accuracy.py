@@ -203,7 +203,7 @@ def test_a_tower_that_is_no_preset_any_more_is_not_counted(bench, table, monkeyp
     assert bench.presets_used(table) == 3
 
 
-def test_what_could_not_be_set_then_was_as_usual(bench, part):
+def test_what_could_not_be_set_then_was_as_usual(bench):
     difference = importlib.import_module("benchmarks.harness").difference
     now = {"dim": 64, "older": True, "tower.new": 3}
     assert difference({"dim": 64}, now, {"dim": 32, "older": True}) is None

@@ -95,10 +95,12 @@ def train(
     parts = (
         None if test is None else split(data, test, valid, seed=split_seed, file_order=file_order)
     )
-    known = data if parts is None else data.keep(parts.part < TEST)
-    estimator, preset, why = suiting(
-        estimator, preset, known.interactions, set or {}, seen, progress
-    )
+    if estimator is None:
+        known = data if parts is None else data.keep(parts.part < TEST)
+        estimator, preset, why = suiting(known.interactions, set or {}, seen, progress)
+    else:
+        why = "asked for"
+        hold_order(data.interactions, preset, progress)
     if machine.checkpoint is not None and not estimator.resumes:
         raise DataError(f"{estimator.name} keeps no checkpoint: leave it out")
     facts = {
@@ -176,31 +178,27 @@ def estimator_of(
 
 
 def suiting(
-    estimator: Estimator | None,
-    preset: str | None,
     events: Interactions,
     set: Mapping[str, Any],
     seen: Literal["auto", "allow", "exclude"],
     progress: Progress,
-) -> tuple[Estimator, str | None, str]:
-    """The model for these events, the name of its preset, and why, where auto chose it.
-
-    Raises: DataError if the log lacks what a preset is for.
-    """
-    if estimator is not None:
-        if preset is not None:
-            check_suits(preset, events)
-        elif events.order is None:
-            progress.say(
-                "events have no order: --columns time=COLUMN names times, --file-order takes the "
-                "file's"
-            )
-        return estimator, preset, "asked for"
-    preset, why = suited(events, may_repeat(events, seen))
+) -> tuple[Estimator, str, str]:
+    """That of the preset for these events, the preset's name, and why; which is said."""
+    preset, why = suited(events, events.group is not None and may_repeat(events, seen))
     progress.say(f"preset {preset}: {why}")
     if events.n_active < FEW and preset != "baskets":
         progress.say(f"{many(events.n_active, 'user')} are few: als may lead, train it, too")
     return _of_preset(preset, set), preset, why
+
+
+def hold_order(events: Interactions, preset: str | None, progress: Progress) -> None:
+    """Say that events have no order. Raises: DataError if they lack what a named preset is for."""
+    if preset is not None:
+        check_suits(preset, events)
+    elif events.order is None:
+        progress.say(
+            "events have no order: --columns time=COLUMN names times, --file-order takes the file's"
+        )
 
 
 def _of_preset(name: str, set: Mapping[str, Any]) -> Estimator:

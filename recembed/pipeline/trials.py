@@ -117,9 +117,8 @@ def opened(
         storage = optuna.storages.RDBStorage("sqlite:///search.db", engine_kwargs=engine)
         try:
             study = _study(storage)
-            if study.user_attrs.get("about") != about and not study.get_trials(
-                states=(optuna.trial.TrialState.COMPLETE,)
-            ):
+            ended = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+            if study.user_attrs.get("about") not in (None, about) and not ended:
                 optuna.delete_study(study_name=NAME, storage=storage)  # nothing came of it
                 study = _study(storage)
             _check_same(folder, study, about)

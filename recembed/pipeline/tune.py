@@ -17,6 +17,7 @@ from recembed.pipeline.spaces import free
 from recembed.pipeline.train import (
     check_seed,
     estimator_of,
+    hold_order,
     machine_of,
     may_repeat,
     read,
@@ -104,7 +105,10 @@ def tune(
     )
     parts = split(data, test, valid, seed=split_seed, file_order=file_order)
     known = before_test(parts)
-    estimator, _, _ = suiting(estimator, preset, known.log.interactions, set or {}, seen, progress)
+    if estimator is None:
+        estimator, _, _ = suiting(known.log.interactions, set or {}, seen, progress)
+    else:
+        hold_order(known.log.interactions, preset, progress)
     model = estimator.name
     spaces, fixed = free(estimator, set or {}, space or {}, only)
     spaces = _of_use(spaces, parts, model, only)
